@@ -1,0 +1,133 @@
+/**
+ * Every failure compose can explain. One class for each thing a caller would catch apart; `code` tells the cases of a
+ * class from one another and never changes meaning.
+ */
+
+const BRAND = Symbol.for('compose.error');
+
+/** Facts that prove the cause: the last serial lines, an argv, a path, a byte position. Printed as `key: value`. */
+export type Evidence = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
+export interface ComposeErrorOptions {
+  /** What the reader can do next, a whole sentence, with the command to type where there is one. */
+  readonly hint?: string | undefined;
+  readonly evidence?: Evidence | undefined;
+  readonly cause?: unknown;
+  /** The stage that failed; the conductor fills it in where the thrower did not. */
+  readonly phase?: string | undefined;
+}
+
+const secrets = new Set<string>();
+
+/** From now on `value` is replaced by `***` in errors and events. Values shorter than four characters are ignored. */
+export function registerSecret(value: string): void {
+  if (value.length >= 4) secrets.add(value);
+}
+
+/** `text` with every registered secret, and the password of every URL in it, replaced by `***`. */
+export function scrub(text: string): string {
+  let out = text.replace(/([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/@]+@/gi, '$1:***@');
+  for (const secret of secrets) out = out.replaceAll(secret, '***');
+  return out;
+}
+
+function scrubEvidence(evidence: Evidence): Evidence {
+  const entries = Object.entries(evidence).map(([key, value]) => {
+    if (typeof value === 'string') return [key, scrub(value)] as const;
+    if (Array.isArray(value)) return [key, value.map((line: string) => scrub(line))] as const;
+    return [key, value] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/**
+ * Base of all errors a user can reach. Message form: "Cannot <do what>: <why> (<value>)", no final period.
+ * `code` is dotted lower case, `<area>.<case>` (`qcow2.truncated`, `ssh.auth-refused`).
+ */
+export class ComposeError extends Error {
+  readonly code: string;
+  /** Process exit status of the CLI for this class (design section 4). */
+  readonly exitCode: number = 1;
+  readonly hint: string | undefined;
+  readonly evidence: Evidence;
+  phase: string | undefined;
+
+  constructor(code: string, message: string, options: ComposeErrorOptions = {}) {
+    super(scrub(message), options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.hint = options.hint === undefined ? undefined : scrub(options.hint);
+    this.evidence = scrubEvidence(options.evidence ?? {});
+    this.phase = options.phase;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  toJSON(): Record<string, unknown> {
+    return {
+      name: this.name,
+      code: this.code,
+      message: this.message,
+      phase: this.phase,
+      hint: this.hint,
+      evidence: this.evidence,
+      exitCode: this.exitCode,
+      cause: causeText(this.cause),
+    };
+  }
+}
+
+/** A command line that cannot be understood. Exit 2. */
+export class UsageError extends ComposeError {
+  override readonly exitCode = 2;
+}
+/** A recipe, variable or answer that cannot work. Exit 2. */
+export class RecipeError extends ComposeError {
+  override readonly exitCode = 2;
+}
+/** The host lacks something required: a tool, firmware, memory, disk. Exit 3. */
+export class HostError extends ComposeError {
+  override readonly exitCode = 3;
+}
+/** Media that cannot be fetched, or is not what its checksum says. Exit 4. */
+export class SourceError extends ComposeError {
+  override readonly exitCode = 4;
+}
+/** QEMU, firmware, boot and shutdown. Exit 5. */
+export class MachineError extends ComposeError {
+  override readonly exitCode = 5;
+}
+/** SSH and the provision steps. Exit 6. */
+export class ProvisionError extends ComposeError {
+  override readonly exitCode = 6;
+}
+/** A disk, partition table, file system or archive whose bytes are damaged or unsupported. Exit 7. */
+export class FormatError extends ComposeError {
+  override readonly exitCode = 7;
+}
+/** Reading the disk or writing an artifact. Exit 7. */
+export class PackError extends ComposeError {
+  override readonly exitCode = 7;
+}
+/** The artifact would not deploy or carries a secret. Exit 8. */
+export class VerifyError extends ComposeError {
+  override readonly exitCode = 8;
+}
+/** Interrupted by the user or a signal. Exit 130. */
+export class InterruptedError extends ComposeError {
+  override readonly exitCode = 130;
+}
+
+/** True for a ComposeError of any copy of this package, also after it crossed a realm. */
+export function isComposeError(value: unknown): value is ComposeError {
+  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[BRAND] === true;
+}
+
+/** The cause chain in one line, outermost first. */
+export function causeText(cause: unknown): string | undefined {
+  const parts: string[] = [];
+  for (let at = cause, depth = 0; at !== undefined && at !== null && depth < 8; depth++) {
+    parts.push(scrub(at instanceof Error ? at.message : String(at)));
+    at = at instanceof Error ? at.cause : undefined;
+  }
+  return parts.length > 0 ? parts.join(': ') : undefined;
+}
