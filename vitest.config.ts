@@ -7,6 +7,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    reporters: ['default', './scripts/closing-line.mjs'],
     restoreMocks: true,
     unstubEnvs: true,
   },

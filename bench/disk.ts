@@ -1,0 +1,42 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { openDisk } from '../src/disk/open.ts';
+import { findRoot } from '../src/filesystem/root.ts';
+
+/** The disk every way of packing is given. */
+export interface BenchDisk {
+  readonly path: string;
+  /** Number of the root partition. */
+  readonly partition: number;
+  /** Byte at which it begins. */
+  readonly offset: number;
+}
+
+/** The root partition of the qcow2 at `path`, found as compose finds it. */
+export async function describeDisk(path: string): Promise<BenchDisk> {
+  await using disk = await openDisk(path);
+  const root = await findRoot(disk);
+  if (root.partition === undefined) throw new Error(`${path} has no partition table`);
+  return { path, partition: root.partition.number, offset: root.partition.start };
+}
+
+/** The root partition mounted read-only by the kernel from a raw copy made here, which no rival's time includes. */
+export async function mountRoot(
+  disk: BenchDisk,
+  work: string,
+): Promise<AsyncDisposable & { readonly path: string; readonly usedBytes: number }> {
+  const raw = join(work, 'mounted.raw');
+  const path = mkdtempSync(join(work, 'mnt-'));
+  execFileSync('qemu-img', ['convert', '-O', 'raw', disk.path, raw]);
+  execFileSync('mount', ['-o', `loop,ro,noload,offset=${disk.offset}`, raw, path]);
+  const { blocks, bfree, bsize } = statfsSync(path);
+  return {
+    path,
+    usedBytes: (blocks - bfree) * bsize,
+    [Symbol.asyncDispose]: async () => {
+      execFileSync('umount', [path]);
+      rmSync(raw);
+    },
+  };
+}

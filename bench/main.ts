@@ -1,0 +1,100 @@
+/**
+ * `npm run bench`: compose's packing beside the ways people pack today, on the same disk in the same run. Prints ratios
+ * of time and output size with peak memory and temporary space, and writes them with the machine's facts to
+ * `bench/results/pack.json`. Needs root for the rivals that read through the kernel's own mount.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { packageRoot } from '../src/host/built-module.ts';
+import { benchDisk, mountRoot } from './disk.ts';
+import { type Measured, measure } from './measure.ts';
+import { RIVALS } from './rivals.ts';
+import { describeRow, markdownTable, type Row } from './table.ts';
+
+const COMPOSE_RUNS = 3;
+
+function best(runs: readonly Measured[], title: string, kind: string, size: number): Row {
+  return {
+    title,
+    kind,
+    size,
+    ms: Math.min(...runs.map((run) => run.ms)),
+    peakMemory: Math.max(...runs.map((run) => run.peakMemory)),
+    peakTemporary: Math.max(...runs.map((run) => run.peakTemporary)),
+  };
+}
+
+function mustSucceed(run: Measured, title: string): Measured {
+  if (run.exitCode !== 0) throw new Error(`${title} ended with ${run.exitCode}: ${run.stderr}`);
+  return run;
+}
+
+async function main(): Promise<void> {
+  const work = mkdtempSync(join(tmpdir(), 'compose-bench-'));
+  const rows: Row[] = [];
+  const composeRows = new Map<string, Row>();
+  try {
+    const disk = await benchDisk(work);
+    await using mount = await mountRoot(disk, work);
+    console.log(`disk: ${disk.path}, root partition ${disk.partition}, ${mount.usedBytes} bytes used`);
+    // Every rival's input is read once before anything is timed: the comparison is with a warm cache.
+    mustSucceed(await measure(`cat "${disk.path}" > /dev/null; tar -cf - -C "${mount.path}" . > /dev/null`, { cwd: work }), 'warm');
+
+    const cli = join(packageRoot(), 'dist/src/cli/main.js');
+    for (const [kind, suffix] of [
+      ['tgz', 'tar.gz'],
+      ['ddgz', 'dd.gz'],
+    ] as const) {
+      const runs: Measured[] = [];
+      let size = 0;
+      for (let i = 0; i < COMPOSE_RUNS; i++) {
+        const out = join(work, `compose-${kind}`);
+        const command = `node "${cli}" pack "${disk.path}" --no-seal --format ${kind} --name bench --out "${out}" --log plain`;
+        runs.push(mustSucceed(await measure(command, { cwd: work, temporary: process.env.TMPDIR ?? tmpdir() }), 'compose'));
+        size = statSync(join(out, `bench.${suffix}`)).size;
+        rmSync(out, { recursive: true });
+      }
+      const row = { ...best(runs, 'compose', kind, size), peakTemporary: 0 };
+      composeRows.set(kind, row);
+      console.log(describeRow(row));
+    }
+
+    for (const rival of RIVALS) {
+      const runs: Measured[] = [];
+      const out = join(work, `${rival.id}.out`);
+      for (let i = 0; i < rival.runs; i++) {
+        const temporary = mkdtempSync(join(work, 'tmp-'));
+        const values = { DISK: disk.path, PART: String(disk.partition), MNT: mount.path, TMP: temporary, OUT: out };
+        const settings = Object.entries(values).map(([key, value]) => `${key}='${value}'`);
+        runs.push(mustSucceed(await measure(`${settings.join('\n')}\n${rival.script}`, { cwd: work, temporary }), rival.title));
+        rmSync(temporary, { recursive: true });
+      }
+      const row = best(runs, rival.title, rival.kind, statSync(out).size);
+      rmSync(out);
+      rows.push(row);
+      console.log(describeRow(row));
+    }
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+
+  const report = [...composeRows.values()].map((base) => {
+    const table = markdownTable(
+      base,
+      rows.filter((row) => row.kind === base.kind),
+    );
+    return `### ${base.kind}\n\n${table}`;
+  });
+  console.log(`\n${report.join('\n\n')}`);
+  const folder = join(packageRoot(), 'bench/results');
+  mkdirSync(folder, { recursive: true });
+  const machine = { node: process.version, cores: availableParallelism(), cpu: cpus()[0]?.model, memory: totalmem() };
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  writeFileSync(
+    join(folder, 'pack.json'),
+    `${JSON.stringify({ version, machine, compose: [...composeRows.values()], rivals: rows }, null, 2)}\n`,
+  );
+}
+
+await main();

@@ -1,0 +1,74 @@
+/**
+ * The ways people pack a disk today, each as one bash script. `DISK` is the qcow2, `PART` the number of its root
+ * partition, `MNT` that partition mounted read-only by the kernel, `TMP` an empty folder, `OUT` the file to make.
+ */
+export interface Rival {
+  readonly id: string;
+  readonly title: string;
+  readonly kind: 'tgz' | 'ddgz';
+  readonly script: string;
+  readonly packages: readonly string[];
+  /** Runs that are worth their time; the slow chain is run once. */
+  readonly runs: number;
+}
+
+const TAR = `tar --numeric-owner --xattrs --xattrs-include='*' --acls --selinux -Sc`;
+
+/**
+ * The chain packer-maas uses: the disk served by qemu-nbd, a partition cut out of it by nbdkit, shown as a file by
+ * nbdfuse, mounted by fuse2fs, archived by tar, compressed in a second pass by pigz. Its fixed wait of five seconds for
+ * qemu-nbd is replaced by watching for the socket, in the rival's favour.
+ */
+const FUSE_CHAIN = `
+mkdir "$TMP/part" "$TMP/root"
+release() {
+  umount -l "$TMP/root" || true
+  umount -l "$TMP/part" || true
+  kill $(jobs -p) 2>/dev/null || true
+  wait || true
+}
+trap release EXIT
+qemu-nbd --read-only --shared=10 --socket="$TMP/nbd.sock" --format=qcow2 "$DISK" &
+until [ -S "$TMP/nbd.sock" ]; do sleep 0.05; done
+nbdfuse --readonly "$TMP/part/nbd" --command nbdkit -s nbd socket="$TMP/nbd.sock" --filter=partition partition="$PART" &
+until [ -f "$TMP/part/nbd" ]; do sleep 0.05; done
+fuse2fs "$TMP/part/nbd" "$TMP/root" -o fakeroot,ro
+tar -Sp --acls --selinux --xattrs --one-file-system -cf "$TMP/out.tar" -C "$TMP/root" .
+pigz --best --force "$TMP/out.tar"
+mv "$TMP/out.tar.gz" "$OUT"
+`;
+
+export const RIVALS: readonly Rival[] = [
+  {
+    id: 'tar-gzip',
+    title: 'tar | gzip (mounted by the kernel, as root)',
+    kind: 'tgz',
+    script: `${TAR} -C "$MNT" . | gzip -6 > "$OUT"`,
+    packages: ['tar', 'gzip'],
+    runs: 1,
+  },
+  {
+    id: 'tar-pigz',
+    title: 'tar | pigz -6 (mounted by the kernel, as root)',
+    kind: 'tgz',
+    script: `${TAR} -C "$MNT" . | pigz -6 > "$OUT"`,
+    packages: ['tar', 'pigz'],
+    runs: 2,
+  },
+  {
+    id: 'fuse-chain',
+    title: 'FUSE chain of packer-maas (tar, then pigz --best)',
+    kind: 'tgz',
+    script: FUSE_CHAIN,
+    packages: ['qemu-utils', 'nbdkit', 'nbdfuse', 'fuse2fs', 'tar', 'pigz'],
+    runs: 1,
+  },
+  {
+    id: 'convert-pigz',
+    title: 'qemu-img convert, then pigz -6',
+    kind: 'ddgz',
+    script: `qemu-img convert -O raw "$DISK" "$TMP/disk.raw" && pigz -6 -c "$TMP/disk.raw" > "$OUT"`,
+    packages: ['qemu-utils', 'pigz'],
+    runs: 2,
+  },
+];

@@ -1,0 +1,34 @@
+import { humanDuration, humanSize } from '../src/formats/human.ts';
+
+/** One measured way of packing, reduced to the figures that are compared. */
+export interface Row {
+  readonly title: string;
+  readonly kind: string;
+  readonly ms: number;
+  readonly size: number;
+  readonly peakMemory: number;
+  readonly peakTemporary: number;
+}
+
+/**
+ * A Markdown table of `rows` beside `base`: times and sizes as ratios to it, memory and temporary space as they were.
+ * A time ratio above 1 means that compose was faster; a size ratio above 1, that compose's output was smaller.
+ */
+export function markdownTable(base: Row, rows: readonly Row[]): string {
+  const header = ['', 'time', 'output size', 'peak memory', 'temporary space'];
+  const body = rows.map((row) => [
+    row.title,
+    `${(row.ms / base.ms).toFixed(2)}×`,
+    `${(row.size / base.size).toFixed(3)}×`,
+    humanSize(row.peakMemory),
+    humanSize(row.peakTemporary),
+  ]);
+  const own = ['**compose**', '1', '1', humanSize(base.peakMemory), humanSize(base.peakTemporary)];
+  const lines = [header, header.map(() => '---'), own, ...body];
+  return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/** The absolute figures, for the JSON record and for a reader of the log; they hold for one machine only. */
+export function describeRow(row: Row): string {
+  return `${row.kind} ${row.title}: ${humanDuration(row.ms)}, ${humanSize(row.size)}, peak ${humanSize(row.peakMemory)}`;
+}

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Installs the Debian packages the tests use: the host's side of compose, and the real tools that read its bytes.
+set -eu
+packages="
+  qemu-system-x86 qemu-utils ovmf mmdebstrap debian-archive-keyring gpgv libdeflate0
+  e2fsprogs mtools dosfstools gdisk fdisk
+  acl attr busybox-static dropbear-bin genisoimage libarchive-tools openssh-client openssh-server
+  pigz python3 strace tmux xorriso
+"
+missing=""
+for package in $packages; do
+  dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+as_root=""
+[ "$(id -u)" = 0 ] || as_root="sudo"
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -q
+# shellcheck disable=SC2086
+$as_root apt-get install -y -q --no-install-recommends $missing

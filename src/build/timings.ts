@@ -1,0 +1,33 @@
+import type { ComposeEvent, Emit } from '../events.ts';
+import { columns, humanDuration } from '../formats/human.ts';
+
+/** How long one phase took and how it ended. */
+export interface Timing {
+  readonly phase: string;
+  readonly ms: number;
+  readonly state: 'done' | 'failed';
+}
+
+/** An `emit` that passes events on and keeps the duration of every phase that ended. */
+export function recordTimings(emit: Emit): { readonly emit: Emit; readonly timings: readonly Timing[] } {
+  const timings: Timing[] = [];
+  return {
+    timings,
+    emit: (event: ComposeEvent) => {
+      if (event.type === 'phase' && event.state !== 'start') {
+        timings.push({ phase: event.phase, ms: Math.round(event.ms ?? 0), state: event.state });
+      }
+      emit(event);
+    },
+  };
+}
+
+/** The phases as a table, a share of the whole beside each. */
+export function timingText(timings: readonly Timing[], totalMs: number): string {
+  const rows = timings.map((timing) => [
+    timing.phase,
+    humanDuration(timing.ms),
+    `${Math.round((100 * timing.ms) / Math.max(1, totalMs))} %`,
+  ]);
+  return columns([...rows, ['total', humanDuration(totalMs), '']], [1, 2]).join('\n');
+}

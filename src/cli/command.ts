@@ -1,0 +1,78 @@
+import type { Argv, CommandModule } from 'yargs';
+import type { Context } from '../events.ts';
+import { abortOnSignals } from '../host/signals.ts';
+import { ndjsonRenderer } from './render/ndjson.ts';
+import { plainRenderer } from './render/plain.ts';
+import { type LogStyle, type Renderer, type Screen, screenOf } from './render/renderer.ts';
+import { ttyRenderer } from './render/tty.ts';
+
+/** Options every verb has. */
+export interface GlobalOptions {
+  readonly log: LogStyle | undefined;
+  readonly verbose: boolean;
+  readonly json: boolean;
+  readonly debug: boolean;
+}
+
+/** What a verb answers: the data for `--json`, its text for a person, and an exit status other than 0. */
+export interface Answer {
+  readonly data: unknown;
+  readonly text: string;
+  readonly exitCode?: number;
+}
+
+export interface Verb<O> {
+  readonly command: string;
+  readonly describe: string;
+  readonly examples: readonly (readonly [command: string, what: string])[];
+  readonly options: (yargs: Argv<GlobalOptions>) => Argv<O & GlobalOptions>;
+  /** Calls the library and turns its result into text; it neither prints nor exits. */
+  readonly run: (options: O & GlobalOptions, context: Context) => Promise<Answer>;
+}
+
+export function globalOptions<T>(yargs: Argv<T>): Argv<T & GlobalOptions> {
+  return yargs.options({
+    log: {
+      choices: ['tty', 'plain', 'ndjson'] as const,
+      describe: 'how progress is told on standard error; tty on a terminal, else plain',
+      global: true,
+    },
+    verbose: { type: 'boolean', default: false, describe: 'also show guest output and debug lines' },
+    json: { type: 'boolean', default: false, describe: 'print the result as JSON on standard output' },
+    debug: { type: 'boolean', default: false, describe: 'add the stack to an error' },
+  }) as Argv<T & GlobalOptions>;
+}
+
+function rendererFor(options: GlobalOptions, screen: Screen): Renderer {
+  const style = options.log ?? (process.stderr.isTTY ? 'tty' : 'plain');
+  if (style === 'ndjson') return ndjsonRenderer(screen);
+  const { verbose } = options;
+  return style === 'tty' ? ttyRenderer(screen, { verbose }) : plainRenderer(screen, { verbose });
+}
+
+/** A yargs command for `verb`: signals end it, events are rendered, the answer is printed once it is whole. */
+export function commandOf<O>(verb: Verb<O>): CommandModule<GlobalOptions, O & GlobalOptions> {
+  return {
+    command: verb.command,
+    describe: verb.describe,
+    builder: (yargs) => {
+      const built = verb.options(yargs);
+      for (const [command, what] of verb.examples) built.example(`$0 ${command}`, what);
+      return built;
+    },
+    handler: async (options) => {
+      const screen = screenOf(process.stderr);
+      const renderer = rendererFor(options, screen);
+      using signals = abortOnSignals();
+      let answer: Answer;
+      try {
+        answer = await verb.run(options, { emit: (event) => renderer.event(event), signal: signals.signal });
+      } finally {
+        renderer.close();
+      }
+      const out = options.json ? JSON.stringify(answer.data, null, 2) : answer.text;
+      if (out) process.stdout.write(`${out}\n`);
+      if (answer.exitCode !== undefined) process.exitCode = answer.exitCode;
+    },
+  };
+}

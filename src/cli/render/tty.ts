@@ -1,0 +1,118 @@
+import { scrub } from '../../errors.ts';
+import type { ComposeEvent } from '../../events.ts';
+import { humanDuration, humanSize } from '../../formats/human.ts';
+import { phaseLine, progressText } from './plain.ts';
+import { painter, printable, type Renderer, type Screen } from './renderer.ts';
+
+const FRAME_MS = 100;
+const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+const ERASE_BELOW = '\u001b[0J';
+
+interface Running {
+  readonly since: number;
+  progress?: Extract<ComposeEvent, { type: 'progress' }>;
+  /** Bytes and time of the samples the rate is taken over, oldest first. */
+  samples: { at: number; done: number }[];
+  lastOutput: string;
+}
+
+/**
+ * For a person at a terminal: finished phases scroll up as lines, running ones live at the bottom with bytes, rate and
+ * elapsed time, and under them the last line the guest printed.
+ */
+export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean; now?: () => number }): Renderer {
+  const now = options.now ?? (() => performance.now());
+  const paint = painter(screen.color);
+  const running = new Map<string, Running>();
+  let drawn = 0;
+  let frame = 0;
+
+  const erase = (): void => {
+    if (drawn > 0) screen.write(`\u001b[${drawn}A\r${ERASE_BELOW}`);
+    drawn = 0;
+  };
+  const clip = (text: string): string =>
+    text.length < screen.columns ? text : `${text.slice(0, screen.columns - 2)}…`;
+  const draw = (): void => {
+    const lines: string[] = [];
+    for (const [phase, state] of running) {
+      const spinner = SPINNER[frame % SPINNER.length] ?? '';
+      lines.push(clip(`${spinner} ${phase}  ${describe(state, now())}`));
+      if (state.lastOutput) lines.push(paint('dim', clip(`    ${state.lastOutput}`)));
+    }
+    erase();
+    if (lines.length > 0) screen.write(`${lines.join('\n')}\n`);
+    drawn = lines.length;
+  };
+  const print = (text: string): void => {
+    erase();
+    screen.write(`${scrub(text)}\n`);
+    draw();
+  };
+  const timer = setInterval(() => {
+    frame++;
+    if (running.size > 0) draw();
+  }, FRAME_MS);
+  timer.unref();
+
+  return {
+    event(event: ComposeEvent) {
+      switch (event.type) {
+        case 'phase':
+          if (event.state === 'start') {
+            running.set(event.phase, { since: now(), samples: [], lastOutput: '' });
+            draw();
+          } else {
+            running.delete(event.phase);
+            const mark = event.state === 'done' ? paint('green', '✔') : paint('red', '✘');
+            print(`${mark} ${printable(phaseLine(event))}`);
+          }
+          break;
+        case 'progress': {
+          const state = running.get(event.phase);
+          if (state === undefined) break;
+          state.progress = event;
+          state.samples.push({ at: now(), done: event.done });
+          while (state.samples.length > 2 && now() - (state.samples[0]?.at ?? 0) > 5000) state.samples.shift();
+          break;
+        }
+        case 'log':
+          if (event.level === 'debug' && !options.verbose) break;
+          print(
+            event.level === 'warn' ? paint('yellow', `! ${printable(event.message)}`) : `  ${printable(event.message)}`,
+          );
+          break;
+        case 'output': {
+          const last = printable(event.text).trimEnd().split('\n').at(-1)?.trim();
+          const state = running.get(event.phase) ?? [...running.values()].at(-1);
+          if (state !== undefined && last) state.lastOutput = scrub(last);
+          if (options.verbose && event.stream !== 'serial') {
+            for (const text of printable(event.text).trimEnd().split('\n')) print(paint('dim', `    ${text}`));
+          }
+          break;
+        }
+        case 'artifact':
+          print(`${paint('cyan', '▣')} ${event.file}  ${event.filetype}  ${humanSize(event.size)}`);
+      }
+    },
+    close() {
+      clearInterval(timer);
+      running.clear();
+      erase();
+    },
+  };
+}
+
+function describe(state: Running, at: number): string {
+  const parts: string[] = [];
+  if (state.progress !== undefined) {
+    parts.push(progressText(state.progress));
+    const first = state.samples[0];
+    const last = state.samples.at(-1);
+    if (state.progress.unit === 'bytes' && first && last && last.at - first.at > 500) {
+      parts.push(`${humanSize((1000 * (last.done - first.done)) / (last.at - first.at))}/s`);
+    }
+  }
+  parts.push(humanDuration(at - state.since));
+  return parts.join('  ');
+}

@@ -1,0 +1,72 @@
+import type { BlockSource } from '../../disk/block-source.ts';
+
+const PIECE = 64 * 1024;
+const BUDGET_PIECES = 512;
+
+/**
+ * Metadata of a volume in 64 KiB pieces, at most 64 MiB of them. A piece that is there is answered without a promise:
+ * a walk asks for one inode per name, and a promise for each would cost more than decoding the inode.
+ */
+export class MetadataCache {
+  readonly #source: BlockSource;
+  /** Two generations in place of a list in order of use: a hit in the old one moves the piece to the young one. */
+  #young = new Map<number, Uint8Array>();
+  #old = new Map<number, Uint8Array>();
+  readonly #loading = new Map<number, Promise<Uint8Array>>();
+
+  constructor(source: BlockSource) {
+    this.#source = source;
+  }
+
+  /** The bytes when they are in memory. [position, position + length) must not cross a multiple of 64 KiB. */
+  peek(position: number, length: number): Uint8Array | undefined {
+    const index = Math.floor(position / PIECE);
+    const piece = this.#young.get(index) ?? this.#promote(index);
+    const start = position - index * PIECE;
+    return piece?.subarray(start, start + length);
+  }
+
+  /** The bytes, read when they are not in memory; the same bounds as `peek`. */
+  async load(position: number, length: number): Promise<Uint8Array> {
+    const index = Math.floor(position / PIECE);
+    const start = position - index * PIECE;
+    let piece = this.#young.get(index) ?? this.#promote(index);
+    if (piece === undefined) {
+      const pending = this.#loading.get(index) ?? this.#read(index);
+      piece = await pending;
+    }
+    return piece.subarray(start, start + length);
+  }
+
+  async #read(index: number): Promise<Uint8Array> {
+    const reading = this.#fill(index);
+    this.#loading.set(index, reading);
+    try {
+      return await reading;
+    } finally {
+      this.#loading.delete(index);
+    }
+  }
+
+  async #fill(index: number): Promise<Uint8Array> {
+    const position = index * PIECE;
+    const piece = new Uint8Array(PIECE);
+    await this.#source.read(position, piece.subarray(0, Math.min(PIECE, this.#source.size - position)));
+    this.#keep(index, piece);
+    return piece;
+  }
+
+  #promote(index: number): Uint8Array | undefined {
+    const piece = this.#old.get(index);
+    if (piece !== undefined) this.#keep(index, piece);
+    return piece;
+  }
+
+  #keep(index: number, piece: Uint8Array): void {
+    if (this.#young.size >= BUDGET_PIECES) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(index, piece);
+  }
+}

@@ -1,0 +1,111 @@
+import type { Awaitable, BlockSource } from '../../disk/block-source.ts';
+import type { Entry, FileData, FileTree, Xattr } from '../file-tree.ts';
+import { type DirectoryReader, type NamedInode, walkTree } from '../walk.ts';
+import { attributeValue, deviceNumber, fileData, symlinkTarget } from './content.ts';
+import { readDirectory } from './directory.ts';
+import { type Inode, readInode } from './inode.ts';
+import { damaged } from './problems.ts';
+import { ROOT_INODE } from './superblock.ts';
+import type { Volume } from './volume.ts';
+import { readXattrs } from './xattrs.ts';
+
+/** An open ext2, ext3 or ext4 file system. */
+export interface Ext4 extends FileTree {
+  /** Lower-case with dashes, as blkid prints it. */
+  readonly uuid: string;
+  readonly label: string;
+  /** False when it has to be repaired or replayed before it can be trusted; `unclean` says why. */
+  readonly clean: boolean;
+  readonly unclean: string | undefined;
+  /** The bytes it is in. */
+  readonly source: BlockSource;
+  /** Bytes. */
+  readonly blockSize: number;
+  readonly inodesCount: number;
+  readonly volume: Volume;
+  readonly reader: DirectoryReader;
+}
+
+/** Reads directories and entries of `volume` for a walk. */
+export function ext4Reader(volume: Volume): DirectoryReader {
+  return {
+    root: ROOT_INODE,
+    directory: (inode) => names(volume, inode),
+    entry: (inode, path) => {
+      const read = readInode(volume, inode);
+      return read instanceof Promise ? read.then((found) => entry(volume, found, path)) : entry(volume, read, path);
+    },
+  };
+}
+
+/** The file system of `volume` as a tree. */
+export function ext4Tree(volume: Volume, facts: Pick<Ext4, 'uuid' | 'label' | 'unclean'>): Ext4 {
+  const reader = ext4Reader(volume);
+  return {
+    ...walkTree(reader),
+    ...facts,
+    clean: facts.unclean === undefined,
+    source: volume.source,
+    blockSize: volume.superblock.blockSize,
+    inodesCount: volume.superblock.inodesCount,
+    volume,
+    reader,
+  };
+}
+
+async function names(volume: Volume, number: number): Promise<NamedInode[]> {
+  const inode = await readInode(volume, number);
+  if (inode.kind !== 'directory') return [];
+  const found: NamedInode[] = [];
+  for await (const part of readDirectory(volume, inode)) found.push(...part.entries);
+  found.sort((a, b) => Buffer.compare(a.name, b.name));
+  for (let i = 1; i < found.length; i++) {
+    if (Buffer.compare(found[i]!.name, found[i - 1]!.name) === 0) {
+      throw damaged(`directory inode ${number}`, `it holds the name ${Buffer.from(found[i]!.name).toString()} twice`, {
+        inode: number,
+      });
+    }
+  }
+  return found;
+}
+
+function entry(volume: Volume, inode: Inode, path: Uint8Array): Awaitable<Entry> {
+  const xattrs = readXattrs(volume, inode, (number, size) => attributeValue(volume, number, size));
+  if (xattrs instanceof Promise) return xattrs.then((read) => withContent(volume, inode, path, read));
+  return withContent(volume, inode, path, xattrs);
+}
+
+function withContent(volume: Volume, inode: Inode, path: Uint8Array, xattrs: readonly Xattr[]): Awaitable<Entry> {
+  if (inode.kind === 'file') {
+    const data = fileData(volume, inode);
+    if (data instanceof Promise) return data.then((read) => fileEntry(inode, path, xattrs, read));
+    return fileEntry(inode, path, xattrs, data);
+  }
+  if (inode.kind === 'symlink') {
+    const target = symlinkTarget(volume, inode);
+    if (target instanceof Promise) return target.then((read) => ({ ...base(inode, path, xattrs), target: read }));
+    return { ...base(inode, path, xattrs), target };
+  }
+  if (inode.kind === 'character' || inode.kind === 'block') {
+    return { ...base(inode, path, xattrs), device: deviceNumber(inode) };
+  }
+  return base(inode, path, xattrs);
+}
+
+function base(inode: Inode, path: Uint8Array, xattrs: readonly Xattr[]): Entry {
+  return {
+    path,
+    kind: inode.kind,
+    mode: inode.mode,
+    uid: inode.uid,
+    gid: inode.gid,
+    mtime: inode.mtime,
+    inode: inode.number,
+    links: inode.links,
+    xattrs,
+  };
+}
+
+function fileEntry(inode: Inode, path: Uint8Array, xattrs: readonly Xattr[], data: FileData): Entry {
+  return { ...base(inode, path, xattrs), data };
+}

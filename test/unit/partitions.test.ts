@@ -1,0 +1,393 @@
+import { expect, test } from 'vitest';
+import { memorySource } from '../../fixtures/memory-source.ts';
+import { type PartitionTable, readPartitions } from '../../src/disk/partitions.ts';
+import { crc32 } from '../../src/formats/crc32.ts';
+import { GPT_ATTRIBUTE, GPT_TYPE } from '../../src/formats/gpt.ts';
+import { type GptLayout, gptUsable, writeGpt } from '../../src/formats/gpt-write.ts';
+import { guidBytes, guidText } from '../../src/formats/guid.ts';
+
+const MiB = 1024 * 1024;
+const DISK_GUID = '00112233-4455-6677-8899-aabbccddeeff';
+const guid = (index: number): string => `abcdef00-0000-4000-8000-${index.toString(16).padStart(12, '0')}`;
+
+const layout: GptLayout = {
+  diskSize: 64 * MiB,
+  diskGuid: DISK_GUID,
+  partitions: [
+    {
+      number: 14,
+      start: MiB,
+      size: 3 * MiB,
+      type: GPT_TYPE.biosBoot,
+      guid: guid(14),
+      attributes: GPT_ATTRIBUTE.legacyBoot,
+    },
+    { number: 15, start: 4 * MiB, size: 8 * MiB, type: GPT_TYPE.efiSystem, guid: guid(15), name: 'EFI System' },
+    {
+      start: 12 * MiB,
+      size: 50 * MiB,
+      type: GPT_TYPE.linuxRootX86_64.toUpperCase(),
+      guid: guid(1),
+      name: 'Wurzel ü 🌳',
+    },
+  ],
+};
+
+function diskWith(wanted: GptLayout): Uint8Array {
+  const bytes = new Uint8Array(wanted.diskSize);
+  const { primary, backup } = writeGpt(wanted);
+  bytes.set(primary);
+  bytes.set(backup.bytes, backup.position);
+  return bytes;
+}
+
+const read = (bytes: Uint8Array): Promise<PartitionTable> => readPartitions(memorySource(bytes));
+
+test('CRC-32 has its standard check value and goes on from a previous one', () => {
+  const check = new TextEncoder().encode('123456789');
+  expect(crc32(check)).toBe(0xcbf43926);
+  expect(crc32(check.subarray(4), crc32(check.subarray(0, 4)))).toBe(0xcbf43926);
+  expect(crc32(new Uint8Array(0))).toBe(0);
+});
+
+test('a GUID is stored with its first three groups reversed', () => {
+  const bytes = guidBytes('C12A7328-F81F-11D2-BA4B-00A0C93EC93B');
+  expect(Buffer.from(bytes).toString('hex')).toBe('28732ac11ff8d211ba4b00a0c93ec93b');
+  expect(guidText(bytes)).toBe(GPT_TYPE.efiSystem);
+  for (const text of ['', 'c12a7328', 'g12a7328-f81f-11d2-ba4b-00a0c93ec93b', `${GPT_TYPE.linux} `]) {
+    expect(() => guidBytes(text)).toThrow(RangeError);
+  }
+});
+
+test.each([512, 4096] as const)('a GPT of %i-byte sectors is read back as it was written', async (sectorSize) => {
+  const table = await read(diskWith({ ...layout, sectorSize }));
+  expect(table).toEqual({
+    scheme: 'gpt',
+    uuid: DISK_GUID,
+    sectorSize,
+    partitions: [
+      {
+        number: 1,
+        start: 12 * MiB,
+        size: 50 * MiB,
+        type: GPT_TYPE.linuxRootX86_64,
+        uuid: guid(1),
+        name: 'Wurzel ü 🌳',
+      },
+      { number: 14, start: MiB, size: 3 * MiB, type: GPT_TYPE.biosBoot, uuid: guid(14), bootable: true },
+      { number: 15, start: 4 * MiB, size: 8 * MiB, type: GPT_TYPE.efiSystem, uuid: guid(15), name: 'EFI System' },
+    ],
+  });
+});
+
+test('the same layout gives the same bytes, and boot code stays out of the table', () => {
+  const bootCode = new Uint8Array(440).fill(0xfa);
+  const one = writeGpt({ ...layout, bootCode });
+  expect(one).toEqual(writeGpt({ ...layout, bootCode }));
+  expect(one.primary.subarray(0, 440)).toEqual(bootCode);
+  expect(one.primary[510]).toBe(0x55);
+  expect(() => writeGpt({ ...layout, bootCode: new Uint8Array(441) })).toThrow(RangeError);
+});
+
+test.each([1, 4, 128, 256, 1024])('a table of %i slots', async (entryCount) => {
+  const { start, end } = gptUsable({ diskSize: 64 * MiB, entryCount });
+  const whole = { number: entryCount, start, size: end - start, type: GPT_TYPE.linux, guid: guid(1) };
+  const table = await read(diskWith({ ...layout, entryCount, partitions: [whole] }));
+  expect(table.partitions).toEqual([
+    { number: entryCount, start, size: end - start, type: GPT_TYPE.linux, uuid: guid(1) },
+  ]);
+});
+
+const one = layout.partitions[1]!;
+const impossible: { why: string; layout: GptLayout }[] = [
+  { why: 'inside a sector', layout: { ...layout, partitions: [{ ...one, start: MiB + 1 }] } },
+  { why: 'over the primary table', layout: { ...layout, partitions: [{ ...one, start: 33 * 512 }] } },
+  { why: 'over the backup table', layout: { ...layout, partitions: [{ ...one, start: 56 * MiB }] } },
+  { why: 'without length', layout: { ...layout, partitions: [{ ...one, size: 0 }] } },
+  { why: 'two with a number', layout: { ...layout, partitions: [one, { ...one, guid: guid(9), start: 32 * MiB }] } },
+  { why: 'two with a GUID', layout: { ...layout, partitions: [one, { ...one, number: 1, start: 32 * MiB }] } },
+  {
+    why: 'overlapping',
+    layout: { ...layout, partitions: [one, { ...one, number: 1, guid: guid(9), start: 5 * MiB }] },
+  },
+  { why: 'number 129', layout: { ...layout, partitions: [{ ...one, number: 129 }] } },
+  { why: 'name of 37 units', layout: { ...layout, partitions: [{ ...one, name: 'x'.repeat(37) }] } },
+  { why: 'type that is no GUID', layout: { ...layout, partitions: [{ ...one, type: 'ef' }] } },
+  { why: 'a disk of half a sector', layout: { ...layout, diskSize: 64 * MiB + 256 } },
+  { why: 'a disk too small for any table', layout: { ...layout, diskSize: 32768 } },
+];
+test.each(impossible)('a layout that cannot be is a RangeError: $why', ({ layout: wrong }) => {
+  expect(() => writeGpt(wrong)).toThrow(RangeError);
+});
+
+/** A disk with `layout`, its bytes changed; `resum` mends the checksums of the primary afterwards. */
+function broken(change: (bytes: Uint8Array, view: DataView) => void, resum = false): Uint8Array {
+  const bytes = diskWith(layout);
+  const view = new DataView(bytes.buffer);
+  change(bytes, view);
+  if (resum) {
+    view.setUint32(512 + 88, crc32(bytes.subarray(1024, 1024 + 16384)), true);
+    view.setUint32(512 + 16, 0, true);
+    view.setUint32(512 + 16, crc32(bytes.subarray(512, 512 + 92)), true);
+  }
+  return bytes;
+}
+
+const mended: { why: string; bytes: Uint8Array; note: string }[] = [
+  { why: 'primary header erased', bytes: broken((bytes) => bytes.fill(0, 512, 1024)), note: 'backup was used' },
+  { why: 'primary header flipped', bytes: broken((bytes) => bytes.fill(9, 560, 561)), note: 'checksum' },
+  { why: 'primary entries flipped', bytes: broken((bytes) => bytes.fill(9, 1030, 1031)), note: 'entries' },
+  {
+    why: 'primary entries far away',
+    bytes: broken((_, view) => view.setUint8(512 + 78, 1), true),
+    note: 'not on the disk',
+  },
+  { why: 'backup erased', bytes: broken((bytes) => bytes.fill(0, bytes.length - 512)), note: 'backup GPT is damaged' },
+  {
+    why: 'backup of another table',
+    bytes: broken((_, view) => view.setUint8(512 + 56, 0x99), true),
+    note: 'other partitions',
+  },
+];
+test.each(mended)('one damaged copy is a note: $why', async ({ bytes, note }) => {
+  const table = await read(bytes);
+  expect(table.partitions).toEqual((await read(diskWith(layout))).partitions);
+  expect(table.notes).toEqual([expect.stringContaining(note)]);
+});
+
+test('a disk that has grown since is a note', async () => {
+  const bytes = new Uint8Array(80 * MiB);
+  bytes.set(diskWith(layout));
+  expect((await read(bytes)).notes).toEqual([expect.stringContaining('has grown')]);
+});
+
+const entry = (slot: number): number => 1024 + (slot - 1) * 128;
+const refusedGpt: { why: string; bytes: Uint8Array; code: string }[] = [
+  {
+    why: 'both copies damaged',
+    bytes: broken((bytes) => {
+      bytes.fill(7, 520, 530);
+      bytes.fill(7, bytes.length - 500, bytes.length - 490);
+    }),
+    code: 'gpt.damaged',
+  },
+  { why: 'the disk was cut', bytes: diskWith(layout).slice(0, 40 * MiB), code: 'partitions.disk-truncated' },
+  { why: 'the disk was cut by one sector', bytes: diskWith(layout).slice(0, -512), code: 'partitions.disk-truncated' },
+  {
+    why: 'a partition ends past the disk',
+    bytes: broken((_, view) => view.setBigUint64(entry(1) + 40, 10n ** 6n, true), true),
+    code: 'partitions.outside-disk',
+  },
+  {
+    why: 'a partition ends at 2^64',
+    bytes: broken((_, view) => view.setBigUint64(entry(1) + 40, 2n ** 64n - 1n, true), true),
+    code: 'partitions.outside-disk',
+  },
+  {
+    why: 'a partition ends before it begins',
+    bytes: broken((_, view) => view.setBigUint64(entry(1) + 40, 3n, true), true),
+    code: 'gpt.damaged',
+  },
+  {
+    why: 'two partitions overlap',
+    bytes: broken((_, view) => view.setBigUint64(entry(1) + 32, BigInt(11 * 2048), true), true),
+    code: 'partitions.overlap',
+  },
+  { why: 'no protective MBR', bytes: broken((bytes) => bytes.fill(0, 0, 512)), code: 'partitions.no-protective-mbr' },
+];
+test.each(refusedGpt)('refuses a GPT: $why', async ({ bytes, code }) => {
+  await expect(read(bytes)).rejects.toMatchObject({ code, hint: expect.any(String) });
+});
+
+type Row = readonly [status: number, type: number, start: number, sectors: number];
+
+/** A sector with the boot signature and up to four entries. */
+function record(rows: readonly Row[], signature = 0): Uint8Array {
+  const bytes = new Uint8Array(512);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(440, signature, true);
+  for (const [slot, [status, type, start, sectors]] of rows.entries()) {
+    bytes[446 + slot * 16] = status;
+    bytes[446 + slot * 16 + 4] = type;
+    view.setUint32(446 + slot * 16 + 8, start, true);
+    view.setUint32(446 + slot * 16 + 12, sectors, true);
+  }
+  view.setUint16(510, 0xaa55, true);
+  return bytes;
+}
+
+/** A disk of `sectors` with `records` at their blocks. */
+function mbrDisk(records: Readonly<Record<number, Uint8Array>>, sectors = 10_000): Uint8Array {
+  const bytes = new Uint8Array(sectors * 512);
+  for (const [lba, sector] of Object.entries(records)) bytes.set(sector, Number(lba) * 512);
+  return bytes;
+}
+
+test('an MBR with logical partitions is numbered as in Linux', async () => {
+  const bytes = mbrDisk({
+    0: record(
+      [
+        [0x80, 0x83, 100, 900],
+        [0, 0x00, 5, 5],
+        [0, 0x0f, 1000, 9000],
+        [0, 0x82, 1000 - 900 + 900, 0],
+      ],
+      0x0a1b2c3d,
+    ),
+    1000: record([
+      [0, 0x83, 10, 100],
+      [0, 0x05, 2000, 500],
+    ]),
+    3000: record([[0, 0x8e, 20, 200]]),
+  });
+  expect(await read(bytes)).toEqual({
+    scheme: 'mbr',
+    uuid: '0a1b2c3d',
+    sectorSize: 512,
+    partitions: [
+      { number: 1, start: 100 * 512, size: 900 * 512, type: '83', uuid: '0a1b2c3d-01', bootable: true },
+      { number: 5, start: 1010 * 512, size: 100 * 512, type: '83', uuid: '0a1b2c3d-05' },
+      { number: 6, start: 3020 * 512, size: 200 * 512, type: '8e', uuid: '0a1b2c3d-06' },
+    ],
+  });
+});
+
+test('without a disk signature there are no PARTUUIDs', async () => {
+  const table = await read(mbrDisk({ 0: record([[0, 0x07, 63, 100]]) }));
+  expect(table).toEqual({
+    scheme: 'mbr',
+    sectorSize: 512,
+    partitions: [{ number: 1, start: 63 * 512, size: 51200, type: '07' }],
+  });
+});
+
+const none: { why: string; bytes: Uint8Array }[] = [
+  { why: 'zeros', bytes: new Uint8Array(8192) },
+  { why: 'less than a sector', bytes: new Uint8Array(100) },
+  { why: 'no bytes', bytes: new Uint8Array(0) },
+  { why: 'one sector', bytes: new Uint8Array(512) },
+  {
+    why: 'the boot sector of a file system: its code is no table',
+    bytes: mbrDisk({ 0: record([[0x12, 0x34, 1, 1]]) }),
+  },
+  { why: 'an empty MBR', bytes: mbrDisk({ 0: record([], 77) }) },
+];
+test.each(none)('a disk without a table: $why', async ({ bytes }) => {
+  expect(await read(bytes)).toEqual({ scheme: 'none', partitions: [] });
+});
+
+test('an extended partition nobody put anything into is empty', async () => {
+  const table = await read(
+    mbrDisk({
+      0: record([
+        [0, 0x05, 100, 900],
+        [0, 0x83, 1000, 9000],
+      ]),
+    }),
+  );
+  expect(table.partitions.map(({ number }) => number)).toEqual([2]);
+});
+
+const refusedMbr: { why: string; bytes: Uint8Array; code: string }[] = [
+  {
+    why: 'a partition ends past the disk',
+    bytes: mbrDisk({ 0: record([[0, 0x83, 1, 10_000]]) }),
+    code: 'partitions.outside-disk',
+  },
+  {
+    why: 'two partitions overlap',
+    bytes: mbrDisk({
+      0: record([
+        [0, 0x83, 1, 1000],
+        [0, 0x83, 1000, 1000],
+      ]),
+    }),
+    code: 'partitions.overlap',
+  },
+  {
+    why: 'a logical partition leaves its extended one and lies over a primary one',
+    bytes: mbrDisk({
+      0: record([
+        [0, 5, 10, 50],
+        [0, 0x83, 105, 100],
+      ]),
+      10: record([[0, 0x83, 100, 10]]),
+    }),
+    code: 'partitions.overlap',
+  },
+  {
+    why: 'a logical partition wraps round 2^32',
+    bytes: mbrDisk({ 0: record([[0, 5, 1000, 100]]), 1000: record([[0, 0x83, 0xffff_ff00, 1]]) }),
+    code: 'partitions.outside-disk',
+  },
+  {
+    why: 'the chain of logical partitions is a loop',
+    bytes: mbrDisk({
+      0: record([[0, 5, 1000, 9000]]),
+      1000: record([
+        [0, 0x83, 1, 10],
+        [0, 5, 500, 100],
+      ]),
+      1500: record([
+        [0, 0x83, 1, 10],
+        [0, 5, 0, 100],
+      ]),
+    }),
+    code: 'mbr.damaged',
+  },
+  {
+    why: 'the chain leaves the disk',
+    bytes: mbrDisk({
+      0: record([[0, 5, 1000, 9000]]),
+      1000: record([
+        [0, 0x83, 1, 10],
+        [0, 5, 9000, 100],
+      ]),
+    }),
+    code: 'mbr.damaged',
+  },
+  {
+    why: 'the chain leads to no record',
+    bytes: mbrDisk({
+      0: record([[0, 5, 1000, 9000]]),
+      1000: record([
+        [0, 0x83, 1, 10],
+        [0, 5, 500, 100],
+      ]),
+    }),
+    code: 'mbr.damaged',
+  },
+  {
+    why: 'a chain of 300',
+    bytes: mbrDisk({
+      0: record([[0, 5, 1000, 9000]]),
+      ...Object.fromEntries(
+        Array.from({ length: 300 }, (_, at) => [
+          1000 + at * 4,
+          record([
+            [0, 0x83, 1, 2],
+            [0, 5, at * 4 + 4, 3],
+          ]),
+        ]),
+      ),
+    }),
+    code: 'mbr.damaged',
+  },
+  { why: 'protective, but no GPT', bytes: mbrDisk({ 0: record([[0, 0xee, 1, 9999]]) }), code: 'gpt.damaged' },
+];
+test.each(refusedMbr)('refuses an MBR: $why', async ({ bytes, code }) => {
+  await expect(read(bytes)).rejects.toMatchObject({ code, hint: expect.any(String) });
+});
+
+test('a GPT counts where a hybrid MBR shows some of its partitions too', async () => {
+  const bytes = broken((disk) =>
+    disk.set(
+      record([
+        [0, 0xee, 1, 2047],
+        [0x80, 0xef, 8192, 16384],
+      ]),
+      0,
+    ),
+  );
+  expect((await read(bytes)).scheme).toBe('gpt');
+});
