@@ -1,4 +1,4 @@
-import { type FileSystemProbe, fieldText, found, hex, type Window } from './probe-window.ts';
+import { type FileSystemProbe, fieldText, found, serialText, type Window } from './probe-window.ts';
 
 /** FAT12, FAT16 and FAT32 (Microsoft FAT specification, section 3). */
 
@@ -25,6 +25,7 @@ const ENTRY_SIZE = 32;
 const ENTRY_ATTRIBUTES = 11;
 const ATTRIBUTE_MASK = 0x3f;
 const ATTRIBUTE_LABEL = 0x08;
+const ATTRIBUTE_DIRECTORY = 0x10;
 const ATTRIBUTE_LONG_NAME = 0x0f;
 const DELETED = 0xe5;
 const KANJI_E5 = 0x05;
@@ -46,13 +47,13 @@ export async function probeVfat(window: Window): Promise<FileSystemProbe | undef
   const boot = await window.bytes(0, 512);
   const layout = boot && layoutOf(boot);
   if (boot === undefined || layout === undefined) return undefined;
-  const view = new DataView(boot.buffer, boot.byteOffset, boot.length);
-  const serial = view.getUint32(layout.fat32 ? SERIAL_32 : SERIAL, true);
+  const serialAt = layout.fat32 ? SERIAL_32 : SERIAL;
+  const serial = boot.subarray(serialAt, serialAt + 4);
   const at = layout.fat32 ? LABEL_32 : LABEL;
   const inBoot = fieldText(boot.subarray(at, at + LABEL_LENGTH));
   const label = (await rootLabel(window, layout)) ?? (inBoot === NO_LABEL ? undefined : inBoot);
-  const text = hex(serial, 8);
-  return found('vfat', serial === 0 ? undefined : `${text.slice(0, 4)}-${text.slice(4)}`, label);
+  const isUnset = serial.every((byte) => byte === 0);
+  return found('vfat', isUnset ? undefined : serialText(serial), label);
 }
 
 /** Undefined unless every field of the BIOS parameter block can be one of a FAT. */
@@ -113,7 +114,8 @@ function labelIn(bytes: Uint8Array | undefined): { label?: string; ended: boolea
     const first = bytes[at]!;
     if (first === 0) return { ended: true };
     const attributes = bytes[at + ENTRY_ATTRIBUTES]! & ATTRIBUTE_MASK;
-    if (first === DELETED || attributes === ATTRIBUTE_LONG_NAME || (attributes & ATTRIBUTE_LABEL) === 0) continue;
+    const isLabel = (attributes & (ATTRIBUTE_LABEL | ATTRIBUTE_DIRECTORY)) === ATTRIBUTE_LABEL;
+    if (first === DELETED || attributes === ATTRIBUTE_LONG_NAME || !isLabel) continue;
     const name = bytes.slice(at, at + LABEL_LENGTH);
     if (first === KANJI_E5) name[0] = DELETED;
     return { label: fieldText(name), ended: false };

@@ -50,3 +50,8 @@ export function fieldText(bytes: Uint8Array): string {
 export function hex(value: number, digits: number): string {
   return value.toString(16).toUpperCase().padStart(digits, '0');
 }
+
+/** Four little-endian bytes as FAT and exFAT show their serial number: `1A2B-3C4D`. */
+export function serialText(bytes: Uint8Array): string {
+  return `${hex(bytes[3]!, 2)}${hex(bytes[2]!, 2)}-${hex(bytes[1]!, 2)}${hex(bytes[0]!, 2)}`;
+}

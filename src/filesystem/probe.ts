@@ -1,8 +1,8 @@
 import type { BlockSource } from '../disk/block-source.ts';
-import { probeBtrfs, probeExt, probeIso9660, probeLuks, probeLvm, probeNtfs, probeSwap, probeXfs } from './probes.ts';
 import { byMagic } from './probe-magic.ts';
-import { type FileSystemProbe, Window } from './probe-window.ts';
 import { probeVfat } from './probe-vfat.ts';
+import { type FileSystemProbe, Window } from './probe-window.ts';
+import { probeBtrfs, probeExt, probeIso9660, probeLuks, probeLvm, probeNtfs, probeSwap, probeXfs } from './probes.ts';
 
 export type { FileSystemProbe } from './probe-window.ts';
 

@@ -39,6 +39,11 @@ export function isZero(bytes: Uint8Array, start = 0, end = bytes.length): boolea
   return true;
 }
 
+/** Bit `bit` of a bitmap, the lowest of the first byte first. */
+export function isSet(bitmap: Uint8Array, bit: number): boolean {
+  return (bitmap[bit >>> 3]! & (1 << (bit & 7))) !== 0;
+}
+
 /** Text in a fixed field: up to the first NUL, as UTF-8. */
 export function fixedText(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);

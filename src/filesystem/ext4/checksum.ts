@@ -67,3 +67,8 @@ export function xattrBlockChecksum(seed: number, number: number, block: Uint8Arr
   crc = crc32cRegister(crc, ZEROS);
   return crc32cRegister(crc, block, field + 4);
 }
+
+/** Of the first `length` bytes of a block or inode bitmap. */
+export function bitmapChecksum(seed: number, bytes: Uint8Array, length: number): number {
+  return crc32cRegister(seed, bytes, 0, length);
+}

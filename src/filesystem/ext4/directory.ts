@@ -1,5 +1,4 @@
 import { type Dirent, parseDirents, verifyDirectoryBlock } from './dirents.ts';
-import { INCOMPAT } from './features.ts';
 import { BLOCK_AREA, FLAG, INODE, type Inode } from './inode.ts';
 import { directoryBlocks, readMapping } from './mapping.ts';
 import { damaged } from './problems.ts';
@@ -23,10 +22,9 @@ export interface DirectoryPart {
  */
 export async function* readDirectory(volume: Volume, inode: Inode): AsyncGenerator<DirectoryPart> {
   const { superblock } = volume;
-  const hasFiletype = (superblock.incompat & INCOMPAT.filetype) !== 0;
   if ((inode.flags & FLAG.inlineData) !== 0) {
     for (const [start, end] of inlineAreas(inode)) {
-      const entries = parseDirents(superblock, inode.number, inode.bytes, start, end, hasFiletype);
+      const entries = parseDirents(superblock, inode.number, inode.bytes, start, end);
       yield { entries, block: undefined };
     }
     return;
@@ -42,13 +40,13 @@ export async function* readDirectory(volume: Volume, inode: Inode): AsyncGenerat
     // A copy, so that the names keep one block alive and not the whole piece of the cache.
     const bytes = (read instanceof Promise ? await read : read).slice();
     verifyDirectoryBlock(superblock, inode, logical, bytes);
-    const entries = parseDirents(superblock, inode.number, bytes, 0, bytes.length, hasFiletype);
+    const entries = parseDirents(superblock, inode.number, bytes, 0, bytes.length);
     yield { entries, block: { number: block, logical } };
   }
 }
 
 /** The parts of an inline directory's inode that hold entries. */
-function inlineAreas(inode: Inode): [start: number, end: number][] {
+export function inlineAreas(inode: Inode): [start: number, end: number][] {
   const areas: [number, number][] = [[INODE.block + INLINE_PARENT, INODE.block + BLOCK_AREA]];
   const rest = inodeXattrs(inode).find(isInlineData)?.value;
   if (rest !== undefined && rest.length > 0) {

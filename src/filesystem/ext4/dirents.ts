@@ -23,10 +23,6 @@ const INDEX_ROOT_INFO_LENGTH_AT = 0x1d;
 const INDEX_TAIL_SIZE = 8;
 
 export interface Dirent {
-  /** Where the entry begins, in the bytes it was read from. */
-  readonly at: number;
-  /** Where the entry before it in the same block begins; undefined for the first one. */
-  readonly before: number | undefined;
   readonly inode: number;
   /** A view of the bytes it was read from. */
   readonly name: Uint8Array;
@@ -49,7 +45,8 @@ export function setRecordLength(bytes: Uint8Array, at: number, length: number, b
 }
 
 /**
- * The names in use among the entries of `bytes[start, end)`, "." and ".." left out.
+ * The names in use among the entries of `bytes[start, end)`, "." and ".." left out. Names are at most 255 bytes long, so
+ * that file systems without the filetype feature, where the length has 16 bits, read the same.
  * @throws FormatError `ext4.damaged`
  */
 export function parseDirents(
@@ -58,14 +55,12 @@ export function parseDirents(
   bytes: Uint8Array,
   start: number,
   end: number,
-  hasFiletype: boolean,
 ): Dirent[] {
   const entries: Dirent[] = [];
-  let before: number | undefined;
   for (let at = start; at < end; ) {
     if (at + MIN_RECORD > end) throw broken(directory, `an entry at byte ${at} goes past the end`);
     const length = recordLength(bytes, at, superblock.blockSize);
-    const nameLength = hasFiletype ? bytes[at + DIRENT.nameLength]! : u16(bytes, at + DIRENT.nameLength);
+    const nameLength = bytes[at + DIRENT.nameLength]!;
     if (length < MIN_RECORD || length % 4 !== 0 || at + length > end || DIRENT.name + nameLength > length) {
       throw broken(directory, `an entry at byte ${at} of ${length} bytes with a name of ${nameLength} does not fit`);
     }
@@ -73,13 +68,12 @@ export function parseDirents(
     if (inode !== 0) {
       const name = bytes.subarray(at + DIRENT.name, at + DIRENT.name + nameLength);
       if (!isDots(name)) {
-        if (nameLength === 0 || nameLength > 255 || name.includes(0x2f) || name.includes(0)) {
+        if (nameLength === 0 || name.includes(0x2f) || name.includes(0)) {
           throw broken(directory, `the name at byte ${at} is no file name`);
         }
-        entries.push({ at, before, inode, name });
+        entries.push({ inode, name });
       }
     }
-    before = at;
     at += length;
   }
   return entries;

@@ -39,6 +39,8 @@ export const FLAG = {
   extents: 0x80000,
   verity: 0x100000,
   eaInode: 0x200000,
+  /** Blocks past the end of the file (EOFBLOCKS, of older kernels). */
+  pastEnd: 0x400000,
   inlineData: 0x10000000,
 } as const;
 

@@ -8,7 +8,7 @@ import { type Ext4, ext4Tree } from './filesystem.ts';
 import { readGroups } from './groups.ts';
 import { journalHasData } from './journal.ts';
 import { parseSuperblock, STATE_ERROR, STATE_VALID, SUPERBLOCK_POSITION, SUPERBLOCK_SIZE } from './superblock.ts';
-import type { Volume } from './volume.ts';
+import { readBlock, type Volume } from './volume.ts';
 
 export type { Ext4 } from './filesystem.ts';
 
@@ -52,7 +52,7 @@ async function whyUnclean(volume: Volume): Promise<string | undefined> {
   }
   if (await journalHasData(volume)) return 'its journal is not empty';
   if ((superblock.incompat & INCOMPAT.mmp) !== 0 && superblock.mmpBlock !== 0) {
-    const block = await readBytes(volume.source, superblock.mmpBlock * superblock.blockSize, superblock.blockSize);
+    const block = await readBlock(volume, superblock.mmpBlock, 'the multiple-mount protection');
     if (u32(block, MMP_SEQUENCE) !== MMP_CLEAN) return 'another machine may have it mounted';
   }
   return undefined;

@@ -1,0 +1,131 @@
+import type { BlockSource } from '../disk/block-source.ts';
+import type { Partition } from '../disk/partitions.ts';
+import { FormatError, PackError } from '../errors.ts';
+import type { Ext4 } from './ext4/open.ts';
+import { type FileTree, readPath } from './file-tree.ts';
+import { diskOfSpec, type FstabEntry, parseFstab, resolveSpec } from './fstab.ts';
+import { pathKey } from './paths.ts';
+import { requireClean } from './volume-state.ts';
+import type { Volume } from './volumes.ts';
+import { type DirectoryReader, walkTree } from './walk.ts';
+
+/** A file system that is part of the tree below the root. */
+export interface Mount {
+  /** Absolute, symlinks resolved. */
+  readonly mountPoint: string;
+  readonly fs: Ext4;
+  readonly partition: Partition | undefined;
+  readonly volume: BlockSource;
+}
+
+/** Something the fstab mounts and the tree leaves out. */
+export interface Skipped {
+  readonly mountPoint: string;
+  readonly why: string;
+}
+
+/** Types that have no bytes on this disk. */
+const NOT_ON_DISK = new Set(
+  (
+    'swap tmpfs ramfs proc sysfs devpts devtmpfs cgroup cgroup2 securityfs debugfs tracefs configfs efivarfs mqueue ' +
+    'hugetlbfs binfmt_misc fusectl overlay none nfs nfs4 cifs smb3 smbfs 9p virtiofs ceph glusterfs sshfs fuse.sshfs ' +
+    'iso9660 udf usbfs rpc_pipefs autofs'
+  ).split(' '),
+);
+const ESP_MOUNT_POINTS = ['/boot/efi', '/efi'];
+const ESP_WHY =
+  'the EFI system partition is left out of a tree: curtin makes one on the target and fills it from the packages';
+
+interface Merged {
+  readonly tree: FileTree;
+  readonly mounts: Mount[];
+  readonly skipped: Skipped[];
+}
+
+/**
+ * The tree of `root` with what its /etc/fstab mounts at boot.
+ * @throws PackError `root.mount-unreadable` for what the running system would see and this tree would not;
+ *   FormatError `ext4.not-clean`
+ */
+export async function mountAll(root: Volume & { readonly ext4: Ext4 }, volumes: readonly Volume[]): Promise<Merged> {
+  const mounts: Mount[] = [];
+  const skipped: Skipped[] = [];
+  const readers = new Map<string, DirectoryReader>();
+  let tree: FileTree = root.ext4;
+  const text = await readFstab(root.ext4);
+  const entries = parseFstab(text);
+  const rootSpec = entries.find((entry) => entry.mountPoint === '/')?.spec;
+  const disk = rootSpec === undefined ? undefined : diskOfSpec(rootSpec);
+  // Parents first, so that a mount point inside another mounted file system is found there.
+  for (const entry of entries.toSorted((a, b) => depth(a) - depth(b))) {
+    if (!entry.mountPoint.startsWith('/') || depth(entry) === 0) continue;
+    const plan = planMount(entry, volumes, disk);
+    if (plan === undefined) continue;
+    if ('why' in plan) {
+      skipped.push(plan);
+      continue;
+    }
+    const point = await tree.lookup(entry.mountPoint, { follow: true });
+    if (point?.kind !== 'directory') {
+      throw unreadable(entry, 'the tree has no such directory to mount it at');
+    }
+    const { ext4: fs, partition, source: volume } = plan;
+    mounts.push({ mountPoint: `/${Buffer.from(point.path)}`, fs, partition, volume });
+    readers.set(pathKey(point.path), fs.reader);
+    tree = walkTree(root.ext4.reader, readers);
+  }
+  return { tree, mounts, skipped };
+}
+
+async function readFstab(fs: Ext4): Promise<string> {
+  try {
+    const bytes = await readPath(fs, '/etc/fstab', 1024 * 1024);
+    return bytes === undefined ? '' : new TextDecoder().decode(bytes);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new FormatError('root.fstab-too-long', 'Cannot read /etc/fstab: it is longer than 1 MiB', { cause: error });
+  }
+}
+
+function depth(entry: FstabEntry): number {
+  return entry.mountPoint.split('/').filter((part) => part !== '').length;
+}
+
+/** What to do with one entry: the volume to merge, a reason to leave it out, or undefined to say nothing. */
+function planMount(
+  entry: FstabEntry,
+  volumes: readonly Volume[],
+  disk: string | undefined,
+): (Volume & { readonly ext4: Ext4 }) | Skipped | undefined {
+  const { mountPoint, spec, type, options } = entry;
+  const has = (option: string): boolean => options.includes(option);
+  if (has('bind') || has('rbind')) return { mountPoint, why: `a bind mount of ${spec}, which the tree has already` };
+  if (NOT_ON_DISK.has(type) || type.startsWith('fuse') || has('_netdev')) return undefined;
+  // With an automount unit a directory is there as soon as somebody looks, whatever noauto says.
+  if (has('noauto') && !has('x-systemd.automount')) return { mountPoint, why: 'noauto: it is not mounted at boot' };
+  const volume = resolveSpec(spec, volumes, disk);
+  if (volume === undefined) {
+    if (has('nofail')) return { mountPoint, why: `nofail, and the disk has no ${spec}` };
+    throw unreadable(entry, `the disk has no ${spec}`);
+  }
+  const kind = volume.probe?.kind ?? 'nothing known';
+  if (kind === 'vfat' && ESP_MOUNT_POINTS.includes(mountPoint.replace(/\/+$/, ''))) {
+    return { mountPoint, why: ESP_WHY };
+  }
+  if (volume.failure !== undefined) throw volume.failure;
+  if (volume.ext4 === undefined) {
+    throw unreadable(entry, `${spec} holds ${kind}, which compose does not read`);
+  }
+  const found = { ...volume, ext4: volume.ext4 };
+  requireClean(found);
+  return found;
+}
+
+function unreadable(entry: FstabEntry, why: string): PackError {
+  return new PackError('root.mount-unreadable', `Cannot merge ${entry.mountPoint} into the tree: ${why}`, {
+    hint:
+      '/etc/fstab mounts it at boot, so a tree without it would be incomplete. Put it on ext4 on the same disk, ' +
+      'mark it noauto or nofail, or pack the disk itself (ddgz).',
+    evidence: { spec: entry.spec, mountPoint: entry.mountPoint, type: entry.type },
+  });
+}

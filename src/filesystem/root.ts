@@ -1,0 +1,116 @@
+import type { BlockSource } from '../disk/block-source.ts';
+import { type Partition, type PartitionTable, readPartitions } from '../disk/partitions.ts';
+import { isComposeError, PackError } from '../errors.ts';
+import type { Ext4 } from './ext4/open.ts';
+import type { FileTree } from './file-tree.ts';
+import { type Mount, mountAll, type Skipped } from './mounts.ts';
+import { requireClean } from './volume-state.ts';
+import { describeVolume, readVolumes, type Volume } from './volumes.ts';
+
+export type { Mount, Skipped } from './mounts.ts';
+
+/** The root file system of a disk, with the others its fstab mounts merged in. */
+export interface Root {
+  readonly tree: FileTree;
+  /** The root file system alone. */
+  readonly fs: Ext4;
+  /** Undefined when the disk has no partition table and is the file system itself. */
+  readonly partition: Partition | undefined;
+  /** The bytes of the root file system. */
+  readonly volume: BlockSource;
+  readonly table: PartitionTable;
+  /** The other file systems in the tree, and where. */
+  readonly mounts: readonly Mount[];
+  /** What the fstab mounts and the tree leaves out. */
+  readonly skipped: readonly Skipped[];
+}
+
+/** Any of these, beside /etc, makes a tree a root. The last component is not followed: /usr may be elsewhere. */
+const SIGNS = [
+  '/etc/os-release',
+  '/usr/lib/os-release',
+  '/etc/fstab',
+  '/sbin/init',
+  '/usr/sbin/init',
+  '/usr/lib/systemd/systemd',
+  '/lib/systemd/systemd',
+];
+
+/** What can hold a root that compose does not read, and what to call it. */
+const UNREAD: Readonly<Record<string, string>> = {
+  LVM2_member: 'an LVM physical volume',
+  crypto_LUKS: 'LUKS encryption',
+  xfs: 'an XFS file system',
+  btrfs: 'a Btrfs file system',
+  f2fs: 'an F2FS file system',
+  zfs_member: 'a ZFS pool member',
+  linux_raid_member: 'a RAID member',
+  bcache: 'a bcache device',
+  BitLocker: 'BitLocker encryption',
+  ntfs: 'an NTFS file system',
+};
+
+/**
+ * Finds the root file system of `disk` by looking into every partition, and merges in what its /etc/fstab mounts.
+ * @throws PackError `root.none`, `root.ambiguous`, `root.unsupported` (it lies on something compose does not read),
+ *   `root.mount-unreadable`; FormatError `ext4.not-clean` and the errors of reading partitions and file systems
+ */
+export async function findRoot(disk: BlockSource): Promise<Root> {
+  const table = await readPartitions(disk);
+  const volumes = await readVolumes(disk, table);
+  const roots: (Volume & { readonly ext4: Ext4 })[] = [];
+  for (const volume of volumes) {
+    if (volume.ext4 !== undefined && (await isRoot(volume.ext4))) roots.push({ ...volume, ext4: volume.ext4 });
+  }
+  if (roots.length > 1) throw ambiguous(roots);
+  const root = roots[0];
+  if (root === undefined) throw whyNone(volumes);
+  requireClean(root);
+  const merged = await mountAll(root, volumes);
+  return { ...merged, fs: root.ext4, partition: root.partition, volume: root.source, table };
+}
+
+async function isRoot(fs: Ext4): Promise<boolean> {
+  try {
+    if ((await fs.lookup('/etc', { follow: true }))?.kind !== 'directory') return false;
+    for (const sign of SIGNS) if ((await fs.lookup(sign)) !== undefined) return true;
+    return false;
+  } catch (error) {
+    // Without its journal's changes an unclean file system may contradict itself; that it is unclean is the news.
+    if (!fs.clean && isComposeError(error)) return true;
+    throw error;
+  }
+}
+
+function ambiguous(roots: readonly Volume[]): PackError {
+  return new PackError(
+    'root.ambiguous',
+    `Cannot tell which root file system to pack: ${roots.length} partitions hold one`,
+    {
+      hint: 'Pack a disk with one system on it; delete the other one, or its partition.',
+      evidence: { candidates: roots.map(describeVolume) },
+    },
+  );
+}
+
+function whyNone(volumes: readonly Volume[]): unknown {
+  const evidence = { found: volumes.map(describeVolume) };
+  const failed = volumes.find((volume) => volume.failure !== undefined);
+  if (failed !== undefined) return failed.failure;
+  const unread = volumes.filter((volume) => UNREAD[volume.probe?.kind ?? ''] !== undefined);
+  if (unread.length > 0) {
+    const list = unread.map((volume) => `${whereIs(volume)} is ${UNREAD[volume.probe!.kind]}`);
+    return new PackError('root.unsupported', `Cannot read the root file system: ${list.join(', ')}`, {
+      hint: 'compose reads ext2, ext3 and ext4 on plain partitions; install the system on one, or pack the disk (ddgz).',
+      evidence,
+    });
+  }
+  return new PackError('root.none', 'Cannot find a root file system: no partition holds /etc and an operating system', {
+    hint: 'compose inspect shows what the disk holds; check that the installation finished.',
+    evidence,
+  });
+}
+
+function whereIs(volume: Volume): string {
+  return volume.partition === undefined ? 'the disk' : `partition ${volume.partition.number}`;
+}

@@ -1,0 +1,68 @@
+import { type BlockSource, readBytes, slice } from '../disk/block-source.ts';
+import type { Partition, PartitionTable } from '../disk/partitions.ts';
+import { u16 } from './ext4/bytes.ts';
+import { type Ext4, openExt4 } from './ext4/open.ts';
+import { EXT_MAGIC, SB, SUPERBLOCK_POSITION } from './ext4/superblock.ts';
+import type { Named } from './fstab.ts';
+import { type FileSystemProbe, probeFileSystem } from './probe.ts';
+
+/** A partition, or a whole disk without a table, and what it holds. */
+export interface Volume extends Named {
+  readonly partition: Partition | undefined;
+  readonly source: BlockSource;
+  readonly probe: FileSystemProbe | undefined;
+  /** Of an ext2, ext3 or ext4: the open file system, or why it does not open. */
+  readonly ext4: Ext4 | undefined;
+  readonly failure: unknown;
+}
+
+async function hasExtMagic(source: BlockSource): Promise<boolean> {
+  const at = SUPERBLOCK_POSITION + SB.magic;
+  return at + 2 <= source.size && u16(await readBytes(source, at, 2), 0) === EXT_MAGIC;
+}
+
+const EXT_KINDS = ['ext2', 'ext3', 'ext4'];
+
+/** Every partition of `disk` with what it holds, or the disk itself where it has no partition table. */
+export async function readVolumes(disk: BlockSource, table: PartitionTable): Promise<Volume[]> {
+  if (table.scheme === 'none') return [await readVolume(disk, undefined)];
+  const volumes: Volume[] = [];
+  for (const partition of table.partitions) {
+    volumes.push(await readVolume(slice(disk, partition.start, partition.size), partition));
+  }
+  return volumes;
+}
+
+async function readVolume(source: BlockSource, partition: Partition | undefined): Promise<Volume> {
+  const probe = await probeFileSystem(source);
+  const common = {
+    partition,
+    source,
+    probe,
+    number: partition?.number,
+    uuid: probe?.uuid,
+    label: probe?.label,
+    partUuid: partition?.uuid,
+    partLabel: partition?.name,
+  };
+  // A superblock with a wrong checksum is nothing to blkid; opening it says what is wrong.
+  const isExt = probe === undefined ? await hasExtMagic(source) : EXT_KINDS.includes(probe.kind);
+  if (!isExt) return { ...common, ext4: undefined, failure: undefined };
+  try {
+    return { ...common, ext4: await openExt4(source), failure: undefined };
+  } catch (failure) {
+    return { ...common, ext4: undefined, failure };
+  }
+}
+
+/** One line for a person: `partition 2 (root, 4.0 GiB): ext4 "cloudimg-rootfs"`. */
+export function describeVolume(volume: Volume): string {
+  const { partition, probe, failure } = volume;
+  const where = partition === undefined ? 'the whole disk' : `partition ${partition.number}`;
+  const facts = [partition?.name, `${volume.source.size} bytes`].filter((fact) => fact !== undefined && fact !== '');
+  const label = probe?.label === undefined ? '' : ` "${probe.label}"`;
+  const what = probe === undefined ? 'nothing known' : `${probe.kind}${label}`;
+  const broken = failure instanceof Error ? `, does not open: ${failure.message}` : '';
+  const unclean = volume.ext4?.unclean === undefined ? '' : `, not clean: ${volume.ext4.unclean}`;
+  return `${where} (${facts.join(', ')}): ${what}${broken}${unclean}`;
+}
