@@ -217,7 +217,7 @@ function parseBacking(
   format: string | undefined,
 ): Qcow2Header['backing'] {
   const length = viewOf(area).getUint32(HEADER.backingFileSize);
-  if (offset === 0 || length === 0) return undefined;
+  if (offset === 0) return undefined;
   if (length > Math.min(BACKING_NAME_LIMIT, clusterSize - offset)) {
     throw damaged(`a backing file name of ${length} bytes is too long`);
   }

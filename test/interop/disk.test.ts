@@ -141,3 +141,11 @@ test.skipIf(!qemu)(`a chain through a symbolic link looks beside the link, as QE
   await using disk = await openDisk(folder.file('link.qcow2'));
   expect(Buffer.compare(await bytesByExtents(disk), Buffer.alloc(MiB, 8))).toBe(0);
 });
+
+test.skipIf(!qemu)(`a loop that a symbolic link hides is found at the first file seen again${needsQemu}`, async () => {
+  await using folder = await scratch();
+  const image = folder.file('top.qcow2');
+  await tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-u', '-b', 'other.qcow2', '-F', 'qcow2', image, '1M');
+  await tool('ln', '-s', 'top.qcow2', folder.file('other.qcow2'));
+  await expect(openDisk(image)).rejects.toMatchObject({ code: 'disk.backing-loop', evidence: { chain: [image] } });
+});

@@ -87,6 +87,22 @@ test('a last cluster that is there in part reads as zeros from the end of the fi
   ]);
 });
 
+test('a compressed cluster whose last sector the file does not fill is located up to the end of the file', async () => {
+  const image = handMadeQcow2({ clusters: [{ deflate: fill(7) }] });
+  await using disk = await open({ '/d/top.qcow2': image.slice(0, 1536 + 40) });
+  expect(await disk.locate(0, 512)).toMatchObject([{ kind: 'compressed', offset: 1536, storedLength: 40 }]);
+  expect(await firstBytes(disk)).toEqual([7]);
+});
+
+test('a compressed cluster read in small pieces is inflated once, tables are read once', async () => {
+  const { openFile, count } = memoryFiles(new Map([['/top', handMadeQcow2({ clusters: [{ deflate: fill(7) }] })]]));
+  await using disk = await openDiskWith(openFile, '/top', {});
+  const before = count.reads;
+  await Promise.all([readBytes(disk, 0, 10), readBytes(disk, 100, 10)]);
+  for (let at = 0; at < 500; at += 50) await readBytes(disk, at, 50);
+  expect(count.reads - before).toBe(2);
+});
+
 test('a disk whose size is no multiple of a sector loses the rest, as in QEMU', async () => {
   await using disk = await open({ '/d/top.qcow2': handMadeQcow2({ size: 1300 }) });
   expect(disk.size).toBe(1024);
@@ -222,6 +238,27 @@ test('an extension nobody knows is passed over', () => {
   const view = new DataView(image.buffer);
   view.setUint32(104, 0x1234_5678);
   expect(parseQcow2Header(image.subarray(0, 512)).backing).toEqual({ name: 'b', format: undefined });
+});
+
+test('a backing name right behind the header is no extension', () => {
+  const image = handMadeQcow2({ clusterBits: 16 });
+  const view = new DataView(image.buffer);
+  const name = new TextEncoder().encode('a-name-long-enough-to-look-like-an-extension');
+  view.setBigUint64(8, 104n);
+  view.setUint32(16, name.length);
+  image.set(name, 104);
+  expect(parseQcow2Header(image).backing?.name).toBe('a-name-long-enough-to-look-like-an-extension');
+});
+
+test.each([
+  { why: 'a length of 0', length: 0 },
+  { why: 'a name of NULs', length: 8 },
+])('a backing name of nothing is no backing file: $why', ({ length }) => {
+  const image = handMadeQcow2({ clusterBits: 16 });
+  const view = new DataView(image.buffer);
+  view.setBigUint64(8, 400n);
+  view.setUint32(16, length);
+  expect(parseQcow2Header(image).backing).toBeUndefined();
 });
 
 const chains: { why: string; files: Record<string, Uint8Array>; code: string; says: string }[] = [

@@ -14,11 +14,12 @@ interface Walk {
   readonly runs: Run[];
   readonly mapBlocks: number[];
   readonly seen: Set<number>;
+  blocks: number;
 }
 
 /** @throws FormatError `ext4.damaged` for a map that loops or points outside */
 export function readBlockMap(volume: Volume, inode: Inode): Awaitable<Runs> {
-  const walk: Walk = { runs: [], mapBlocks: [], seen: new Set() };
+  const walk: Walk = { runs: [], mapBlocks: [], seen: new Set(), blocks: 0 };
   const what = `the block map of inode ${inode.number}`;
   for (let i = 0; i < DIRECT; i++) {
     addBlock(volume, what, walk, i, u32(inode.bytes, INODE.block + i * 4));
@@ -65,5 +66,6 @@ async function descend(
 function addBlock(volume: Volume, what: string, walk: Walk, logical: number, block: number): void {
   if (block === 0) return;
   checkBlocks(volume, block, 1, what);
+  if (++walk.blocks > volume.superblock.blocksCount) throw damaged(what, 'it maps more blocks than there are');
   pushRun(walk.runs, logical, block, 1, false);
 }

@@ -32,11 +32,12 @@ interface Walk {
   readonly seen: Set<number>;
   /** First logical block that the next extent may cover. */
   next: number;
+  blocks: number;
 }
 
 /** @throws FormatError `ext4.damaged` for a tree that loops, overlaps or points outside; `ext4.checksum` */
 export function readExtentTree(volume: Volume, inode: Inode): Awaitable<Runs> {
-  const walk: Walk = { runs: [], mapBlocks: [], seen: new Set(), next: 0 };
+  const walk: Walk = { runs: [], mapBlocks: [], seen: new Set(), next: 0, blocks: 0 };
   const root = parseNode(inode, inode.bytes, INODE.block, BLOCK_AREA, undefined);
   if (root.depth > 0) return descend(volume, inode, root, LOGICAL_END, walk).then(() => walk);
   readLeaf(volume, inode, root, LOGICAL_END, walk);
@@ -77,6 +78,8 @@ function readLeaf(volume: Volume, inode: Inode, node: Node, end: number, walk: W
       throw broken(inode, `its extent of ${count} blocks at logical block ${logical} overlaps another`);
     }
     checkBlocks(volume, physical, count, `the extent tree of inode ${inode.number}`);
+    walk.blocks += count;
+    if (walk.blocks > volume.superblock.blocksCount) throw broken(inode, 'it maps more blocks than there are');
     pushRun(walk.runs, logical, physical, count, unwritten);
     walk.next = logical + count;
   }

@@ -1,0 +1,104 @@
+import type { BlockSource, StoredExtent } from '../disk/block-source.ts';
+import { CHUNK, type Job, KIND, OPERATION } from './chunk.ts';
+
+const FIRST_ROOM = 64;
+
+/**
+ * Cuts a stream of literal bytes, zeros and references to stored extents into chunks of `CHUNK` bytes and hands each to
+ * `push`, which holds the stream up by the promise it answers. What is in a chunk depends on the stream alone.
+ */
+export class Cutter {
+  readonly #push: (job: Job) => Promise<void>;
+  #operations = new Float64Array(FIRST_ROOM * OPERATION);
+  #count = 0;
+  #literals = new Uint8Array(CHUNK);
+  #literalLength = 0;
+  #length = 0;
+  #index = 0;
+  /** Bytes taken in so far. */
+  written = 0;
+
+  constructor(push: (job: Job) => Promise<void>) {
+    this.#push = push;
+  }
+
+  async literal(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const length = Math.min(bytes.length - at, CHUNK - this.#length);
+      this.#literals.set(bytes.subarray(at, at + length), this.#literalLength);
+      this.#literalLength += length;
+      this.#operation(KIND.literal, length, 0, 0, 0, 0, 0);
+      at += length;
+      if (this.#length === CHUNK) await this.#flush();
+    }
+  }
+
+  async zeros(length: number): Promise<void> {
+    for (let left = length; left > 0; ) {
+      const part = Math.min(left, CHUNK - this.#length);
+      this.#operation(KIND.zero, part, 0, 0, 0, 0, 0);
+      left -= part;
+      if (this.#length === CHUNK) await this.#flush();
+    }
+  }
+
+  /** Bytes [position, position + length) of `source`, whose files are those the workers opened. */
+  async data(source: BlockSource, position: number, length: number): Promise<void> {
+    const located = source.locate(position, length);
+    for (const extent of located instanceof Promise ? await located : located) await this.#extent(extent);
+  }
+
+  async #extent(extent: StoredExtent): Promise<void> {
+    if (extent.kind === 'literal') return this.literal(extent.bytes);
+    if (extent.kind === 'zero') return this.zeros(extent.length);
+    for (let at = 0; at < extent.length; ) {
+      const length = Math.min(extent.length - at, CHUNK - this.#length);
+      if (extent.kind === 'data') {
+        this.#operation(KIND.data, length, extent.file, extent.offset + at, 0, 0, 0);
+      } else {
+        const { file, offset, storedLength, unpackedLength, skip } = extent;
+        this.#operation(KIND.compressed, length, file, offset, storedLength, unpackedLength, skip + at);
+      }
+      at += length;
+      if (this.#length === CHUNK) await this.#flush();
+    }
+  }
+
+  /** Sends what is left; the last chunk may be short. */
+  async end(): Promise<void> {
+    if (this.#length > 0) await this.#flush();
+  }
+
+  #operation(...fields: [number, number, number, number, number, number, number]): void {
+    const length = fields[1];
+    this.#length += length;
+    this.written += length;
+    if (this.#count > 0 && fields[0] <= KIND.zero) {
+      const last = (this.#count - 1) * OPERATION;
+      if (this.#operations[last] === fields[0]) {
+        this.#operations[last + 1] = (this.#operations[last + 1] ?? 0) + length;
+        return;
+      }
+    }
+    if ((this.#count + 1) * OPERATION > this.#operations.length) {
+      const larger = new Float64Array(this.#operations.length * 2);
+      larger.set(this.#operations);
+      this.#operations = larger;
+    }
+    this.#operations.set(fields, this.#count * OPERATION);
+    this.#count++;
+  }
+
+  async #flush(): Promise<void> {
+    const job: Job = {
+      index: this.#index++,
+      length: this.#length,
+      operations: this.#operations.slice(0, this.#count * OPERATION),
+      literals: this.#literals.slice(0, this.#literalLength),
+    };
+    this.#count = 0;
+    this.#literalLength = 0;
+    this.#length = 0;
+    await this.#push(job);
+  }
+}

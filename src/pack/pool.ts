@@ -1,0 +1,119 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { PackError } from '../errors.ts';
+import { builtModule } from '../host/built-module.ts';
+import type { Compression, FromWorker, Job, Result, ToWorker } from './chunk.ts';
+
+interface Pending {
+  readonly job: Job;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Member {
+  readonly worker: Worker;
+  /** Jobs sent and not answered, oldest first; a second one waits in the worker while the first is compressed. */
+  readonly sent: Pending[];
+}
+
+const SENT_AT_ONCE = 2;
+
+/** Worker threads that compress chunks. Results come in any order; `run` answers each by its own promise. */
+export class WorkerPool implements AsyncDisposable {
+  readonly size: number;
+  readonly #members: Member[] = [];
+  readonly #waiting: Pending[] = [];
+  #failure: unknown;
+  #closing = false;
+
+  private constructor(size: number) {
+    this.size = size;
+  }
+
+  /** Starts `size` workers (default: as many as the host runs at once), each with `files` open and its engine ready. */
+  static async start(options: {
+    readonly files: readonly string[];
+    readonly compression: Compression;
+    readonly size?: number | undefined;
+  }): Promise<WorkerPool> {
+    const pool = new WorkerPool(options.size ?? availableParallelism());
+    const { files, compression } = options;
+    try {
+      await Promise.all(Array.from({ length: pool.size }, () => pool.#add({ type: 'open', files, compression })));
+    } catch (error) {
+      await pool[Symbol.asyncDispose]();
+      throw error;
+    }
+    return pool;
+  }
+
+  /** Compresses one chunk. Rejects with a PackError when a worker fails; the pool is of no use after that. */
+  run(job: Job): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure);
+      this.#waiting.push({ job, resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  #dispatch(): void {
+    for (const member of this.#members) {
+      while (member.sent.length < SENT_AT_ONCE) {
+        const next = this.#waiting.shift();
+        if (next === undefined) return;
+        member.sent.push(next);
+        const message: ToWorker = { type: 'job', job: next.job };
+        member.worker.postMessage(message, [next.job.operations.buffer, next.job.literals.buffer]);
+      }
+    }
+  }
+
+  #add(open: ToWorker): Promise<void> {
+    const worker = new Worker(builtModule(import.meta.url, './worker.js'));
+    const member: Member = { worker, sent: [] };
+    this.#members.push(member);
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown): void => {
+        reject(error);
+        this.#fail(error);
+      };
+      worker.on('message', (message: FromWorker) => {
+        if (message.type === 'ready') return resolve();
+        if (message.type === 'failed') return fail(readFailure(message));
+        member.sent.shift()?.resolve(message.result);
+        this.#dispatch();
+      });
+      worker.on('error', (cause) => fail(workerDied(cause)));
+      worker.on('exit', (code) => {
+        if (!this.#closing) fail(workerDied(new Error(`exit code ${code}`)));
+      });
+      worker.postMessage(open);
+    });
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    for (const pending of [...this.#members.flatMap((member) => member.sent.splice(0)), ...this.#waiting.splice(0)]) {
+      pending.reject(this.#failure);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing = true;
+    this.#fail(new PackError('pack.closed', 'Cannot compress: the workers were stopped'));
+    await Promise.all(this.#members.map((member) => member.worker.terminate()));
+  }
+}
+
+function readFailure(message: Extract<FromWorker, { type: 'failed' }>): PackError {
+  return new PackError('pack.read', `Cannot read the disk image: ${message.message} (${message.code})`, {
+    hint: 'Check the storage the image lies on; a compressed cluster that does not inflate means a damaged image.',
+  });
+}
+
+function workerDied(cause: unknown): PackError {
+  return new PackError('pack.worker', 'Cannot compress: a worker thread ended by itself', {
+    hint: 'If memory was short, run with fewer --workers.',
+    cause,
+  });
+}

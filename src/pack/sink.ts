@@ -1,0 +1,104 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { PackError } from '../errors.ts';
+import { humanSize } from '../formats/human.ts';
+
+/** What a finished file is. */
+export interface Written {
+  readonly path: string;
+  readonly size: number;
+  readonly sha256: string;
+}
+
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+/** A file that has its final name only once it is whole: written beside it, hashed on the way, then renamed. */
+export class FileSink implements AsyncDisposable {
+  readonly path: string;
+  readonly #temporary: string;
+  readonly #file: FileHandle;
+  readonly #hash = createHash('sha256');
+  #size = 0;
+  #state: 'open' | 'done' = 'open';
+
+  private constructor(path: string, temporary: string, file: FileHandle) {
+    this.path = path;
+    this.#temporary = temporary;
+    this.#file = file;
+  }
+
+  static async create(path: string, mode = 0o644): Promise<FileSink> {
+    const temporary = join(dirname(path), `.${basename(path)}.partial-${randomBytes(4).toString('hex')}`);
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      return new FileSink(path, temporary, await open(temporary, 'wx', mode));
+    } catch (cause) {
+      throw new PackError('pack.output', `Cannot write into ${dirname(path)}: ${(cause as Error).message}`, {
+        hint: 'Name a folder you may write to with --out.',
+        cause,
+      });
+    }
+  }
+
+  /** Appends `bytes`. @throws PackError `pack.disk-full`, `pack.write` */
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, this.#size + at);
+        at += bytesWritten;
+      }
+    } catch (cause) {
+      throw await this.#writeError(cause);
+    }
+    this.#hash.update(bytes);
+    this.#size += bytes.length;
+  }
+
+  /** Leaves a hole of `length` zeros; for files that are not compressed. */
+  async skip(length: number, zeros: Uint8Array): Promise<void> {
+    for (let left = length; left > 0; left -= zeros.length) this.#hash.update(zeros.subarray(0, left));
+    this.#size += length;
+    await this.#file.truncate(this.#size);
+  }
+
+  async #writeError(cause: unknown): Promise<PackError> {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (!NO_SPACE.has(code ?? '')) {
+      return new PackError('pack.write', `Cannot write ${this.path}: ${message}`, { cause });
+    }
+    const free = await statfs(dirname(this.path)).then((fs) => fs.bavail * fs.bsize, () => 0);
+    return new PackError(
+      'pack.disk-full',
+      `Cannot write ${basename(this.path)}: ${dirname(this.path)} is full (${humanSize(free)} free, ${humanSize(this.#size)} written so far)`,
+      { hint: 'Free some space or choose another folder with --out. Nothing was left under the final name.', cause },
+    );
+  }
+
+  /** Makes the file durable and gives it its name. */
+  async finish(): Promise<Written> {
+    try {
+      await this.#file.sync();
+      await this.#file.close();
+      await rename(this.#temporary, this.path);
+    } catch (cause) {
+      throw await this.#writeError(cause);
+    }
+    this.#state = 'done';
+    return { path: this.path, size: this.#size, sha256: this.#hash.digest('hex') };
+  }
+
+  /** Removes what was written unless `finish` gave it its name. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'done') return;
+    await this.#file.close().catch(() => {});
+    await rm(this.#temporary, { force: true });
+  }
+}
+
+/** Writes a small file whole or not at all. */
+export async function writeWhole(path: string, content: string | Uint8Array, mode?: number): Promise<Written> {
+  await using sink = await FileSink.create(path, mode);
+  await sink.write(typeof content === 'string' ? Buffer.from(content) : content);
+  return await sink.finish();
+}

@@ -1,0 +1,132 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { MessagePort } from 'node:worker_threads';
+import { inflateRawSync } from 'node:zlib';
+import { CHUNK, type Compression, type FromWorker, type Job, KIND, OPERATION, type Result, type ToWorker } from './chunk.ts';
+import { type Engine, openEngine } from './engine.ts';
+
+const ZEROS = Buffer.alloc(CHUNK);
+
+/** Answers jobs on `port` until it closes. File data is read here, so that it never passes through the main thread. */
+export function serve(port: MessagePort): void {
+  let filler: ChunkFiller | undefined;
+  let finish: ((chunk: Uint8Array) => Uint8Array<ArrayBuffer>) | undefined;
+  const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
+  port.on('message', (message: ToWorker) => {
+    if (message.type === 'open') {
+      openFinish(message.compression).then(
+        (open) => {
+          filler = new ChunkFiller(message.files);
+          finish = open;
+          send({ type: 'ready' });
+        },
+        (error: unknown) => send(failure(error)),
+      );
+      return;
+    }
+    try {
+      if (filler === undefined || finish === undefined) throw new Error('a job came before the files were opened');
+      const result = work(message.job, filler, finish);
+      send({ type: 'result', result }, [result.bytes.buffer]);
+    } catch (error) {
+      send(failure(error));
+    }
+  });
+  port.on('close', () => filler?.close());
+}
+
+async function openFinish(compression: Compression): Promise<(chunk: Uint8Array) => Uint8Array<ArrayBuffer>> {
+  if (compression.kind === 'none') return (chunk) => chunk.slice();
+  const engine: Engine = await openEngine(compression);
+  return (chunk) => engine.gzip(chunk);
+}
+
+function failure(error: unknown): FromWorker {
+  const { message, code } = error as NodeJS.ErrnoException;
+  return { type: 'failed', message, code: code ?? 'unknown' };
+}
+
+function work(job: Job, filler: ChunkFiller, finish: (chunk: Uint8Array) => Uint8Array<ArrayBuffer>): Result {
+  const { index, length } = job;
+  const chunk = filler.fill(job);
+  if (chunk === undefined) return { index, length, zero: true, bytes: new Uint8Array(0) };
+  return { index, length, zero: false, bytes: finish(chunk) };
+}
+
+/** Puts chunks together from literals and the image's files. */
+class ChunkFiller {
+  readonly #paths: readonly string[];
+  readonly #descriptors: (number | undefined)[] = [];
+  readonly #chunk = Buffer.alloc(CHUNK);
+  #stored = Buffer.alloc(64 * 1024);
+  /** The compressed cluster inflated last: its neighbours in a chunk are parts of the same one. */
+  #cluster = { file: -1, offset: -1, bytes: Buffer.alloc(0) };
+
+  constructor(paths: readonly string[]) {
+    this.#paths = paths;
+  }
+
+  /** The bytes of the chunk in a buffer that the next call reuses, or undefined when all of them are zero. */
+  fill(job: Job): Buffer | undefined {
+    const { operations, literals } = job;
+    let at = 0;
+    let literal = 0;
+    let nonzero = false;
+    for (let op = 0; op < operations.length; op += OPERATION) {
+      const kind = operations[op];
+      const length = operations[op + 1] ?? 0;
+      const target = this.#chunk.subarray(at, at + length);
+      if (kind === KIND.literal) {
+        target.set(literals.subarray(literal, literal + length));
+        literal += length;
+      } else if (kind === KIND.zero) {
+        target.fill(0);
+      } else if (kind === KIND.data) {
+        this.#read(operations[op + 2] ?? 0, operations[op + 3] ?? 0, target);
+      } else {
+        this.#inflate(operations.subarray(op, op + OPERATION), target);
+      }
+      if (kind !== KIND.zero && !nonzero) nonzero = !target.equals(ZEROS.subarray(0, length));
+      at += length;
+    }
+    return nonzero ? this.#chunk.subarray(0, job.length) : undefined;
+  }
+
+  /** Reads a whole run; what lies past the end of the file is zeros, as QEMU reads it. */
+  #read(file: number, offset: number, target: Buffer): void {
+    const descriptor = this.#open(file);
+    for (let done = 0; done < target.length; ) {
+      const count = readSync(descriptor, target, done, target.length - done, offset + done);
+      if (count === 0) {
+        target.fill(0, done);
+        return;
+      }
+      done += count;
+    }
+  }
+
+  #inflate(operation: Float64Array, target: Buffer): void {
+    const [, length = 0, file = 0, offset = 0, storedLength = 0, unpackedLength = 0, skip = 0] = operation;
+    if (this.#cluster.file !== file || this.#cluster.offset !== offset) {
+      if (this.#stored.length < storedLength) this.#stored = Buffer.alloc(storedLength);
+      const stored = this.#stored.subarray(0, storedLength);
+      this.#read(file, offset, stored);
+      // The stored length is rounded up to sectors, so what follows the stream is not an error.
+      const bytes = inflateRawSync(stored, { maxOutputLength: unpackedLength, finishFlush: 2 });
+      this.#cluster = { file, offset, bytes };
+    }
+    const part = this.#cluster.bytes.subarray(skip, skip + length);
+    if (part.length < length) throw new Error(`the compressed cluster at byte ${offset} inflates to too few bytes`);
+    target.set(part);
+  }
+
+  #open(file: number): number {
+    const path = this.#paths[file];
+    if (path === undefined) throw new Error(`a job names file ${file} of ${this.#paths.length}`);
+    this.#descriptors[file] ??= openSync(path, 'r');
+    return this.#descriptors[file];
+  }
+
+  close(): void {
+    for (const descriptor of this.#descriptors) if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
