@@ -26,17 +26,23 @@ const LIBRARIES = ['libdeflate.so.0', 'libdeflate.0.dylib', 'libdeflate.dylib'];
  * The engine asked for, or the best this host has.
  * @throws HostError `engine.missing` when the one asked for is not here
  */
-export async function openEngine(options: { readonly engine?: EngineName; readonly level?: number } = {}): Promise<Engine> {
+export async function openEngine(
+  options: { readonly engine?: EngineName; readonly level?: number } = {},
+): Promise<Engine> {
   if (options.engine !== 'zlib') {
     const level = options.level ?? DEFAULT_LEVEL;
     try {
       return await libdeflateEngine(level);
     } catch (cause) {
       if (options.engine === 'libdeflate') {
-        throw new HostError('engine.missing', 'Cannot compress with libdeflate: the library or koffi cannot be loaded', {
-          hint: 'Install libdeflate0 (Debian, Ubuntu) and the npm package koffi, or leave --engine out.',
-          cause,
-        });
+        throw new HostError(
+          'engine.missing',
+          'Cannot compress with libdeflate: the library or koffi cannot be loaded',
+          {
+            hint: 'Install libdeflate0 (Debian, Ubuntu) and the npm package koffi, or leave --engine out.',
+            cause,
+          },
+        );
       }
     }
   }

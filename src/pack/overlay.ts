@@ -1,5 +1,5 @@
-import { componentMatcher, patternParts } from '../filesystem/glob.ts';
 import type { Edit, Entry } from '../filesystem/file-tree.ts';
+import { componentMatcher, patternParts } from '../filesystem/glob.ts';
 
 const SLASH = 0x2f;
 

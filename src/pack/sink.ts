@@ -67,7 +67,10 @@ export class FileSink implements AsyncDisposable {
     if (!NO_SPACE.has(code ?? '')) {
       return new PackError('pack.write', `Cannot write ${this.path}: ${message}`, { cause });
     }
-    const free = await statfs(dirname(this.path)).then((fs) => fs.bavail * fs.bsize, () => 0);
+    const free = await statfs(dirname(this.path)).then(
+      (fs) => fs.bavail * fs.bsize,
+      () => 0,
+    );
     return new PackError(
       'pack.disk-full',
       `Cannot write ${basename(this.path)}: ${dirname(this.path)} is full (${humanSize(free)} free, ${humanSize(this.#size)} written so far)`,

@@ -1,7 +1,16 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
 import { inflateRawSync } from 'node:zlib';
-import { CHUNK, type Compression, type FromWorker, type Job, KIND, OPERATION, type Result, type ToWorker } from './chunk.ts';
+import {
+  CHUNK,
+  type Compression,
+  type FromWorker,
+  type Job,
+  KIND,
+  OPERATION,
+  type Result,
+  type ToWorker,
+} from './chunk.ts';
 import { type Engine, openEngine } from './engine.ts';
 
 const ZEROS = Buffer.alloc(CHUNK);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { memorySource } from '../../fixtures/memory-source.ts';
 import { type PartitionTable, readPartitions } from '../../src/disk/partitions.ts';
 import { crc32 } from '../../src/formats/crc32.ts';
-import { GPT_ATTRIBUTE, GPT_TYPE } from '../../src/formats/gpt.ts';
+import { GPT_ATTRIBUTE, GPT_TYPE, parseGptHeader } from '../../src/formats/gpt.ts';
 import { type GptLayout, gptUsable, writeGpt } from '../../src/formats/gpt-write.ts';
 import { guidBytes, guidText } from '../../src/formats/guid.ts';
 
@@ -128,7 +128,7 @@ function broken(change: (bytes: Uint8Array, view: DataView) => void, resum = fal
   if (resum) {
     view.setUint32(512 + 88, crc32(bytes.subarray(1024, 1024 + 16384)), true);
     view.setUint32(512 + 16, 0, true);
-    view.setUint32(512 + 16, crc32(bytes.subarray(512, 512 + 92)), true);
+    view.setUint32(512 + 16, crc32(bytes.subarray(512, 512 + view.getUint32(512 + 12, true))), true);
   }
   return bytes;
 }
@@ -197,6 +197,20 @@ const refusedGpt: { why: string; bytes: Uint8Array; code: string }[] = [
 ];
 test.each(refusedGpt)('refuses a GPT: $why', async ({ bytes, code }) => {
   await expect(read(bytes)).rejects.toMatchObject({ code, hint: expect.any(String) });
+});
+
+const badHeaders: { why: string; change: (view: DataView) => void; says: string }[] = [
+  { why: 'a header of 40 bytes', change: (view) => view.setUint32(12, 40, true), says: 'claims 40 bytes' },
+  { why: 'a header longer than its sector', change: (view) => view.setUint32(12, 513, true), says: 'claims 513 bytes' },
+  { why: 'a copy of the backup put first', change: (view) => view.setUint32(24, 9, true), says: 'belongs in block 9' },
+  { why: 'entries of 64 bytes', change: (view) => view.setUint32(84, 64, true), says: '64 bytes' },
+  { why: 'entries of 384 bytes', change: (view) => view.setUint32(84, 384, true), says: '384 bytes' },
+  { why: 'four billion entries', change: (view) => view.setUint32(80, 0xffff_ffff, true), says: '4294967295 entries' },
+  { why: 'usable blocks that end first', change: (view) => view.setUint32(40, 200_000, true), says: 'upside down' },
+];
+test.each(badHeaders)('a header whose checksum is right is still refused for $why', ({ change, says }) => {
+  const sector = broken(({ buffer }) => change(new DataView(buffer, 512, 512)), true).slice(512, 1024);
+  expect(() => parseGptHeader(sector, 1)).toThrow(says);
 });
 
 type Row = readonly [status: number, type: number, start: number, sectors: number];

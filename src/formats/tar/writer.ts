@@ -126,7 +126,9 @@ function paxRecords(member: TarMember): PaxRecord[] {
 export function decimalTime(nanoseconds: bigint): string {
   const sign = nanoseconds < 0n ? '-' : '';
   const magnitude = nanoseconds < 0n ? -nanoseconds : nanoseconds;
-  const fraction = String(magnitude % SECOND).padStart(9, '0').replace(/0+$/, '');
+  const fraction = String(magnitude % SECOND)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
   return `${sign}${magnitude / SECOND}${fraction ? `.${fraction}` : ''}`;
 }
 

@@ -1,0 +1,73 @@
+import { join } from 'node:path';
+import type { EngineName } from './engine.ts';
+import type { FileType } from './filetypes.ts';
+import { writeWhole } from './sink.ts';
+
+/** A finished file. Sizes are bytes. */
+export interface Artifact {
+  readonly file: string;
+  readonly path: string;
+  readonly filetype: FileType;
+  readonly size: number;
+  readonly sha256: string;
+  readonly uncompressedSize: number;
+  readonly engine?: EngineName;
+  readonly engineVersion?: string;
+  readonly level?: number;
+  /** Members of a tree's archive. */
+  readonly entries?: number;
+}
+
+/** What MAAS is told on upload (maasserver/forms, BootResourceForm). */
+export interface MaasEntry {
+  readonly name: string;
+  readonly title: string;
+  /** `<arch>/<subarch>`. */
+  readonly architecture: string;
+  /** `<os>/<series>`: decides the environment that unpacks the image. */
+  readonly base_image: string;
+}
+
+/**
+ * Writes `<artifact>.maas.json` for each artifact and SHA256SUMS for all of them, in `sha256sum -c` form.
+ * @returns path of SHA256SUMS
+ */
+export async function writeRecords(
+  folder: string,
+  artifacts: readonly Artifact[],
+  maas: Partial<MaasEntry> & { readonly name: string },
+): Promise<string> {
+  for (const { path, ...artifact } of artifacts) {
+    const record = {
+      ...artifact,
+      architecture: maas.architecture ?? 'amd64/generic',
+      name: maas.name,
+      title: maas.title ?? maas.name,
+      base_image: maas.base_image ?? '',
+      uploadCommand: uploadCommand({ ...artifact, path }, maas),
+    };
+    await writeWhole(`${path}.maas.json`, `${JSON.stringify(record, null, 2)}\n`);
+  }
+  const lines = artifacts.map(({ file, sha256 }) => `${sha256}  ${file}\n`).sort();
+  const { path } = await writeWhole(join(folder, 'SHA256SUMS'), lines.join(''));
+  return path;
+}
+
+/** The MAAS command line that uploads an artifact; `$PROFILE` is the operator's login. */
+export function uploadCommand(
+  artifact: Pick<Artifact, 'path' | 'filetype' | 'sha256' | 'size'>,
+  maas: Partial<MaasEntry> & { readonly name: string },
+): string {
+  const quote = (text: string): string => (/^[\w./:@=+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
+  const fields = {
+    name: maas.name,
+    title: maas.title ?? maas.name,
+    architecture: maas.architecture ?? 'amd64/generic',
+    filetype: artifact.filetype,
+    ...(maas.base_image ? { base_image: maas.base_image } : {}),
+    sha256: artifact.sha256,
+    size: String(artifact.size),
+  };
+  const settings = Object.entries(fields).map(([key, value]) => quote(`${key}=${value}`));
+  return `maas $PROFILE boot-resources create ${settings.join(' ')} content@=${quote(artifact.path)}`;
+}
