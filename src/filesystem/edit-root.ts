@@ -11,7 +11,7 @@ interface Part {
   readonly fs: Ext4;
   readonly start: number;
   readonly mountPoint: string;
-  readonly edits: readonly Edit[];
+  readonly edits: Edit[];
 }
 
 /**
@@ -51,7 +51,10 @@ function splitEdits(root: Root, edits: readonly Edit[]): Part[] {
     const own = edits
       .filter((edit) => ownerOf(edit, inner) === undefined)
       .flatMap((edit) => editBelow(edit, mountPoint) ?? []);
-    parts.push({ fs, start: partition?.start ?? 0, mountPoint, edits: own });
+    // A file system mounted in two places is edited once.
+    const known = parts.find((part) => part.fs === fs);
+    if (known === undefined) parts.push({ fs, start: partition?.start ?? 0, mountPoint, edits: own });
+    else known.edits.push(...own);
   }
   return parts;
 }

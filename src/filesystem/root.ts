@@ -29,7 +29,6 @@ export interface Root {
 const SIGNS = [
   '/etc/os-release',
   '/usr/lib/os-release',
-  '/etc/fstab',
   '/sbin/init',
   '/usr/sbin/init',
   '/usr/lib/systemd/systemd',
