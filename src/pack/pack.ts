@@ -1,10 +1,9 @@
 import { join, resolve } from 'node:path';
 import type { BlockSource } from '../disk/block-source.ts';
 import { type Disk, openDisk } from '../disk/open.ts';
-import { overlayPartition } from '../disk/splice.ts';
 import { PackError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
-import { editExt4 } from '../filesystem/ext4/edit.ts';
+import { editRoot } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { findRoot, type Root } from '../filesystem/root.ts';
 import { padding } from '../formats/tar/layout.ts';
@@ -189,18 +188,9 @@ async function fillDisk(source: BlockSource, inTar: boolean, cutter: Cutter): Pr
 /** The disk with the edits made on its root file system and on those its fstab mounts. */
 async function sealedDisk(one: OneOptions): Promise<BlockSource> {
   if (one.edits.length === 0 || one.root === undefined) return one.disk;
-  const { fs, partition, mounts } = one.root;
-  const edited = await editExt4(fs, one.edits);
+  const edited = await editRoot(one.disk, one.root, one.edits);
   for (const line of edited.applied) one.sealed.add(line);
-  let disk = partition === undefined ? edited.source : overlayPartition(one.disk, partition.start, edited.source);
-  for (const mount of mounts) {
-    const below = one.edits
-      .filter((edit) => edit.path.startsWith(`${mount.mountPoint}/`))
-      .map((edit) => ({ ...edit, path: edit.path.slice(mount.mountPoint.length) }));
-    if (below.length === 0 || mount.partition === undefined) continue;
-    disk = overlayPartition(disk, mount.partition.start, (await editExt4(mount.fs, below)).source);
-  }
-  return disk;
+  return edited.source;
 }
 
 /** Compressed zeros by length, made once; holes where nothing is compressed. */

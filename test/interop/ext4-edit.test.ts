@@ -169,6 +169,7 @@ test.skipIf(noMount !== undefined).each(KERNEL_VARIANTS)(
     const image = await makeImage(join(folder.path, `kernel ${name}`), { mkfs, size: '64M' });
     const script = `set -e; cp -a "$1"/. "$2"; cd "$2"
       fallocate -o 1M -l 3M files/hundred || true
+      fallocate -l 64K links/mixed && printf x | dd of=links/mixed bs=1 seek=20480 conv=notrunc status=none || true
       [ "$3" != ea_inode ] || setfattr -n user.l -v "$(head -c 9000 /dev/zero | tr '\\0' v)" etc/key5 etc/key6 etc/machine-id
       echo deleted-secret > gone; sync; rm gone; rm big/*7*`;
     await whileMounted(image, 'rw', (path) => run('sh', ['-c', script, 'sh', join(folder.path, 'tree'), path, name]));

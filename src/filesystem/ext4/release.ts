@@ -82,7 +82,7 @@ async function releaseValues(work: Workspace, xattrs: readonly RawXattr[]): Prom
     }
     let left = 0;
     await work.changeInode(valueInode, (bytes) => {
-      left = wide(u32(bytes, VALUE_REFERENCES_LOW), u32(bytes, VALUE_REFERENCES_HIGH));
+      left = wide(u32(bytes, VALUE_REFERENCES_LOW), u32(bytes, VALUE_REFERENCES_HIGH)) - 1;
       if (left < 0) throw damaged(`inode ${valueInode}`, 'more attributes use it than it counts');
       setU32(bytes, VALUE_REFERENCES_LOW, left % 0x1_0000_0000);
       setU32(bytes, VALUE_REFERENCES_HIGH, Math.floor(left / 0x1_0000_0000));

@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A folder that only its owner can enter and that is gone with all in it when it is disposed. */
+export interface TemporaryFolder extends AsyncDisposable {
+  readonly path: string;
+}
+
+export async function temporaryFolder(prefix = 'compose-'): Promise<TemporaryFolder> {
+  const path = await mkdtemp(join(tmpdir(), prefix));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** Where downloads and base disks are kept: COMPOSE_CACHE, or XDG's cache folder. */
+export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return env.COMPOSE_CACHE ?? join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'image-compose');
+}
+
+/** Where the evidence of runs is kept: COMPOSE_STATE, or XDG's state folder. */
+export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return env.COMPOSE_STATE ?? join(env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'image-compose');
+}
+
+/** A new folder for one run: its serial log, its disk, its QEMU command. Never shared, so a second run cannot trip over it. */
+export async function runFolder(name: string, now: Date = new Date()): Promise<string> {
+  const stamp = now.toISOString().replace(/[-:]/g, '').slice(0, 15);
+  const path = join(stateFolder(), 'runs', `${stamp}-${name}-${randomBytes(3).toString('hex')}`);
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  return path;
+}
