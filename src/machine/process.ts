@@ -1,0 +1,122 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HostError, MachineError } from '../errors.ts';
+import { packageOf, which } from '../host/tools.ts';
+
+/** How a QEMU ended. */
+export interface QemuExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface QemuProcess extends AsyncDisposable {
+  readonly pid: number;
+  /** Settles once, when the process has ended; never rejects. */
+  readonly exited: Promise<QemuExit>;
+  /** What it wrote to standard error so far, the last part. */
+  stderr(): string;
+}
+
+const KEPT = 16 * 1024;
+
+/** What people meet most, by what QEMU says. */
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /cannot set up guest memory|Cannot allocate memory/i,
+    'The guest asks for more memory than the host can give; lower machine.memory.',
+  ],
+  [
+    /Could not access KVM|failed to initialize kvm/i,
+    'KVM is not available to this user; add the user to the group kvm, or use --accelerator tcg.',
+  ],
+  [/Failed to get "write" lock/i, 'Another QEMU uses this disk; end it, or let that build finish.'],
+  [/No space left on device/i, 'The disk that holds the run folder is full; free some space.'],
+  [/No such file or directory/i, 'A file named in the command does not exist; see qemu.sh.'],
+];
+
+/**
+ * Starts QEMU so that it ends with compose however compose ends: the kernel sends it SIGKILL when its parent is gone
+ * (prctl PR_SET_PDEATHSIG through setpriv), and where there is no setpriv a shell watches a pipe for that.
+ * The command is kept as a script, `qemu.sh`, in `folder`.
+ * @throws HostError `qemu.missing`
+ */
+export async function startQemu(program: string, argv: readonly string[], folder: string): Promise<QemuProcess> {
+  const path = which(program);
+  if (path === undefined) {
+    throw new HostError('qemu.missing', `Cannot start a machine: ${program} is not installed`, {
+      hint: `Install the package ${packageOf(program)}, or run: compose doctor --install`,
+    });
+  }
+  const script = `#!/bin/sh\nexec ${[path, ...argv].map(quote).join(' ')}\n`;
+  await writeFile(join(folder, 'qemu.sh'), script, { mode: 0o700 });
+  const setpriv = process.platform === 'linux' ? which('setpriv') : undefined;
+  const child =
+    setpriv === undefined
+      ? spawn('/bin/sh', ['-c', WATCHDOG, 'sh', path, ...argv], { detached: true, stdio: ['pipe', 'ignore', 'pipe'] })
+      : spawn(setpriv, ['--pdeathsig', 'KILL', path, ...argv], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+  return watch(child, folder);
+}
+
+/** Runs its arguments and kills them when standard input closes. */
+const WATCHDOG = '"$@" </dev/null & child=$!; { cat >/dev/null; kill -KILL "$child"; } <&0 & wait "$child"';
+
+function watch(child: ChildProcess, folder: string): QemuProcess {
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-KEPT);
+  });
+  const exited = new Promise<QemuExit>((resolve) => {
+    child.once('error', () => resolve({ code: 127, signal: null }));
+    child.once('close', (code, signal) => {
+      if (stderr !== '') {
+        try {
+          writeFileSync(join(folder, 'qemu.stderr'), stderr);
+        } catch {
+          // The run folder is gone; the text is in the error as well.
+        }
+      }
+      resolve({ code, signal });
+    });
+  });
+  return {
+    pid: child.pid ?? -1,
+    exited,
+    stderr: () => stderr,
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
+        try {
+          process.kill(-child.pid, 'SIGKILL');
+        } catch {
+          // It ended by itself in between.
+        }
+      }
+      await exited;
+    },
+  };
+}
+
+/** The error for a QEMU that ended when nobody asked it to. */
+export function qemuDied(
+  name: string,
+  exit: QemuExit,
+  stderr: string,
+  evidence: Record<string, string | string[]>,
+): MachineError {
+  const how = exit.signal === null ? `exit status ${exit.code}` : `signal ${exit.signal}`;
+  const started = evidence.serial !== undefined && evidence.serial.length > 0;
+  const hint = HINTS.find(([pattern]) => pattern.test(stderr))?.[1];
+  return new MachineError(
+    started ? 'machine.died' : 'qemu.failed',
+    `Cannot run ${name}: QEMU ended by itself (${how})`,
+    {
+      hint: hint ?? 'qemu.sh in the run folder starts the same QEMU by hand.',
+      evidence: { stderr: stderr.trimEnd().split('\n').slice(-15), ...evidence },
+    },
+  );
+}
+
+function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

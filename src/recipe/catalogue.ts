@@ -1,0 +1,21 @@
+import { debianRecipes } from '../../recipes/debian.ts';
+import { RecipeError } from '../errors.ts';
+import { type Recipe, recipeSchema } from './schema.ts';
+import { nearest } from './suggest.ts';
+
+const ENTRIES = new Map(debianRecipes.map((entry) => [entry.name, entry]));
+
+/** Names of all entries, sorted. */
+export function catalogueNames(): string[] {
+  return [...ENTRIES.keys()].sort();
+}
+
+/** @throws RecipeError `recipe.unknown` with the nearest name */
+export function catalogueRecipe(name: string): Recipe {
+  const entry = ENTRIES.get(name);
+  if (entry !== undefined) return recipeSchema.parse(entry);
+  const meant = nearest(name, ENTRIES.keys());
+  throw new RecipeError('recipe.unknown', `Cannot find the recipe "${name}": the catalogue has no such entry`, {
+    hint: meant === undefined ? 'compose list shows what there is.' : `Did you mean ${meant}? compose list shows all.`,
+  });
+}

@@ -1,0 +1,129 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { RecipeError } from '../errors.ts';
+import { catalogueRecipe } from './catalogue.ts';
+import { describeIssues, type Position, recipeInvalid } from './problems.ts';
+import { type Recipe, type RecipeFile, type RecipeStep, recipeFileSchema, recipeSchema } from './schema.ts';
+
+/** Whether a name on the command line is a recipe file rather than a catalogue entry. */
+export function isRecipeFile(name: string): boolean {
+  return /\.(ya?ml|json)$/.test(name) || name.includes('/');
+}
+
+/**
+ * The recipe `name` stands for: a catalogue entry, or a YAML file that extends one. Scalars override, packages and
+ * provision steps are appended, variables, machine and maas are merged key by key.
+ * @throws RecipeError `recipe.unknown`, `recipe.not-found`, `recipe.invalid`, `recipe.loop`
+ */
+export function loadRecipe(name: string): Recipe {
+  return isRecipeFile(name) ? loadFile(resolve(name), []) : catalogueRecipe(name);
+}
+
+function loadFile(path: string, trail: readonly string[]): Recipe {
+  if (trail.includes(path)) {
+    throw new RecipeError('recipe.loop', `Cannot use the recipe ${basename(path)}: it extends itself`, {
+      evidence: { chain: [...trail, path] },
+      hint: 'Let one of these files extend a catalogue entry instead (compose list).',
+    });
+  }
+  if (!existsSync(path)) {
+    throw new RecipeError('recipe.not-found', `Cannot read the recipe ${path}: there is no such file`, {
+      hint: 'compose list shows the recipes that come with compose.',
+    });
+  }
+  const { file, position } = parseFile(path);
+  const base = file.extends === undefined ? undefined : loadBase(file.extends, path, [...trail, path]);
+  const merged = base === undefined ? file : merge(base, absolutePaths(file, dirname(path)));
+  const whole = recipeSchema.safeParse(merged);
+  if (!whole.success) {
+    const problems = describeIssues(whole.error, knownKeys, position);
+    if (base === undefined) problems.push('without "extends" a recipe has to say everything; did you forget it?');
+    throw recipeInvalid(problems, basename(path));
+  }
+  return whole.data;
+}
+
+function loadBase(name: string, from: string, trail: readonly string[]): Recipe {
+  return isRecipeFile(name) ? loadFile(resolve(dirname(from), name), trail) : catalogueRecipe(name);
+}
+
+function parseFile(path: string): { file: RecipeFile; position: Position } {
+  const lines = new LineCounter();
+  const document = parseDocument(readFileSync(path, 'utf8'), { lineCounter: lines });
+  const file = basename(path);
+  if (document.errors.length > 0) {
+    const problems = document.errors.map((error) => {
+      const { line, col } = lines.linePos(error.pos[0]);
+      return `${file}:${line}:${col}: ${error.message.split('\n', 1)[0]}`;
+    });
+    throw recipeInvalid(problems, file);
+  }
+  const position = { file, document, lines };
+  const parsed = recipeFileSchema.safeParse(document.toJS() ?? {});
+  const problems = parsed.success
+    ? missingFiles(parsed.data, dirname(path))
+    : describeIssues(parsed.error, knownKeys, position);
+  if (!parsed.success || problems.length > 0) throw recipeInvalid(problems, file);
+  return { file: parsed.data, position };
+}
+
+/** Keys a recipe may have at `path`. */
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  let schema: unknown = z.toJSONSchema(recipeSchema, { io: 'input' });
+  for (const part of path) {
+    const at = schema as { properties?: Record<string, unknown>; items?: unknown; additionalProperties?: unknown };
+    schema = typeof part === 'number' ? at.items : (at.properties?.[String(part)] ?? at.additionalProperties);
+  }
+  const { properties, anyOf } = (schema ?? {}) as { properties?: object; anyOf?: { properties?: object }[] };
+  return [properties, ...(anyOf ?? []).map((one) => one.properties)].flatMap((one) => Object.keys(one ?? {}));
+}
+
+function merge(base: Recipe, over: RecipeFile): Record<string, unknown> {
+  return {
+    ...base,
+    ...over,
+    variables: { ...base.variables, ...over.variables },
+    machine: { ...base.machine, ...over.machine },
+    maas: { ...base.maas, ...over.maas },
+    sources: { ...base.sources, ...over.sources },
+    packages: [...base.packages, ...(over.packages ?? [])],
+    provision: [...base.provision, ...(over.provision ?? [])],
+  };
+}
+
+/** Host paths of steps are relative to the file that names them. */
+function absolutePaths(file: RecipeFile, folder: string): RecipeFile {
+  if (file.provision === undefined) return file;
+  return { ...file, provision: file.provision.map((step) => absoluteStep(step, folder)) };
+}
+
+function absoluteStep(step: RecipeStep, folder: string): RecipeStep {
+  if ('upload' in step) return { ...step, upload: { ...step.upload, from: resolve(folder, step.upload.from) } };
+  if (!('shell' in step)) return step;
+  if (typeof step.shell === 'string') {
+    return /^\.{1,2}\/\S+$/.test(step.shell) ? { ...step, shell: resolve(folder, step.shell) } : step;
+  }
+  const { file } = step.shell;
+  return file === undefined ? step : { ...step, shell: { ...step.shell, file: resolve(folder, file) } };
+}
+
+function missingFiles(file: RecipeFile, folder: string): string[] {
+  const problems: string[] = [];
+  for (const [index, step] of (file.provision ?? []).entries()) {
+    const shell = 'shell' in step ? step.shell : undefined;
+    const named =
+      'upload' in step
+        ? step.upload.from
+        : typeof shell === 'string'
+          ? /^\.{0,2}\/\S+$/.test(shell)
+            ? shell
+            : undefined
+          : shell?.file;
+    if (named !== undefined && !named.includes('${') && !existsSync(resolve(folder, named))) {
+      problems.push(`provision.${index}: there is no file ${named}`);
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,158 @@
+import { z } from 'zod';
+import type { Step } from '../guest/steps.ts';
+import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
+
+/** Bytes of `512M`, `4G`, `1.5G` or a plain number; undefined where it is neither. */
+export function parseSize(text: string | number): number | undefined {
+  if (typeof text === 'number') return Number.isSafeInteger(text) && text > 0 ? text : undefined;
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text.trim());
+  if (match === null) return undefined;
+  const bytes = Math.round(Number(match[1]) * (UNITS[(match[2] ?? '').toUpperCase()] ?? Number.NaN));
+  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
+}
+
+const size = z
+  .union([z.string(), z.number()])
+  .refine((value) => parseSize(value) !== undefined, 'a size is a number with K, M, G or T: 512M, 4G')
+  .describe('bytes, or a number with K, M, G or T (binary)');
+const mode = z
+  .union([z.number().int().min(0).max(0o7777), z.string().regex(/^0?[0-7]{3,4}$/, 'a mode is octal digits: "0755"')])
+  .describe('permission bits; as text they are octal');
+const text = z.string().min(1);
+const name = text.optional().describe('shown in the progress and in errors');
+const source = z.enum(['cloudimg', 'packages']);
+const sources = z.array(source).optional().describe('run the step only for these sources');
+
+const step = z
+  .union([
+    z.strictObject({
+      name,
+      sources,
+      packages: z.union([
+        z.array(text),
+        z.strictObject({
+          install: z.array(text),
+          remove: z.array(text).optional(),
+          recommends: z.boolean().optional(),
+        }),
+      ]),
+    }),
+    z.strictObject({ name, sources, upload: z.strictObject({ from: text, to: text, mode: mode.optional() }) }),
+    z.strictObject({
+      name,
+      sources,
+      shell: z.union([
+        text,
+        z.strictObject({
+          script: text.optional(),
+          file: text.optional(),
+          env: z.record(z.string(), z.string()).optional(),
+          args: z.array(z.string()).optional(),
+        }),
+      ]),
+    }),
+    z.strictObject({
+      name,
+      sources,
+      write: z.strictObject({ path: text, content: z.string(), mode: mode.optional() }),
+    }),
+    z.strictObject({ name, sources, reboot: z.literal(true) }),
+  ])
+  .describe('one of packages, upload, shell, write, reboot');
+
+const variable = z.strictObject({
+  type: z.enum(['string', 'number', 'boolean', 'size']).default('string'),
+  describe: text,
+  default: z.union([z.string(), z.number(), z.boolean()]).optional(),
+  secret: z.boolean().optional(),
+});
+
+const maas = z.strictObject({
+  name: text.describe('name in MAAS: a bare word, or os/release'),
+  title: text.describe('what the MAAS UI shows'),
+  base_image: z.string().describe('os/series that MAAS unpacks the image with'),
+  architecture: text.describe('arch/subarch').default('amd64/generic'),
+});
+
+/** The whole of a recipe. Operators write part of it and extend a catalogue entry for the rest. */
+export const recipeSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'a name has lower-case letters, digits, dots and dashes'),
+  extends: text.optional().describe('a catalogue entry, or a recipe file beside this one'),
+  title: text,
+  family: text,
+  version: text,
+  arch: z.array(z.enum(['amd64'])).min(1),
+  grade: z.enum(['built', 'driven', 'checked']),
+  proven: text.describe('what the grade rests on'),
+  variables: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), variable).default({}),
+  sources: z.strictObject({
+    cloudimg: z.strictObject({ url: text, sums: text, algorithm: z.enum(['sha256', 'sha512']) }).optional(),
+    packages: z
+      .strictObject({ suite: text, components: z.array(text).min(1), kernel: text, include: z.array(text) })
+      .optional(),
+  }),
+  machine: z.strictObject({
+    memory: size,
+    cpus: z.number().int().min(1),
+    disk: size,
+    firmware: z.enum(['uefi', 'bios']),
+  }),
+  user: text.describe('account the build logs in with'),
+  packages: z.array(text).default([]).describe('installed by the guest before the steps'),
+  provision: z.array(step).default([]),
+  outputs: z.array(z.enum(Object.keys(FILE_TYPES) as [FileType, ...FileType[]])).min(1),
+  maas,
+});
+
+/** What a recipe file may hold: any part of a recipe. */
+export const recipeFileSchema = recipeSchema
+  .extend({ maas: maas.partial(), machine: recipeSchema.shape.machine.partial() })
+  .partial();
+
+export type RecipeInput = z.input<typeof recipeSchema>;
+export type Recipe = z.output<typeof recipeSchema>;
+export type RecipeFile = z.output<typeof recipeFileSchema>;
+export type RecipeStep = z.output<typeof step>;
+export type SourceKind = z.output<typeof source>;
+
+/** Gives a catalogue entry its type; what it holds is checked when it is read. */
+export function defineRecipe(recipe: RecipeInput): RecipeInput {
+  return recipe;
+}
+
+/** The step as the guest runs it. A `shell` that is one line naming a file beside the recipe is that file. */
+export function toGuestStep(step: RecipeStep): Step {
+  const named = step.name === undefined ? {} : { name: step.name };
+  if ('packages' in step) {
+    const list = Array.isArray(step.packages) ? { install: step.packages } : step.packages;
+    return { kind: 'packages', ...named, ...defined(list) } as Step;
+  }
+  if ('upload' in step) {
+    const { from, to } = step.upload;
+    return { kind: 'upload', ...named, from, to, ...modeOf(step.upload.mode) };
+  }
+  if ('write' in step) {
+    const { path, content } = step.write;
+    return { kind: 'write', ...named, path, content, ...modeOf(step.write.mode) };
+  }
+  if ('shell' in step) {
+    const shell = typeof step.shell === 'string' ? shellText(step.shell) : defined(step.shell);
+    return { kind: 'shell', ...named, ...shell } as Step;
+  }
+  return { kind: 'reboot', ...named };
+}
+
+function shellText(value: string): { file: string } | { script: string } {
+  return /^(\.{0,2}\/)[^\s]+$/.test(value) ? { file: value } : { script: value };
+}
+
+function modeOf(value: string | number | undefined): { mode?: number } {
+  if (value === undefined) return {};
+  return { mode: typeof value === 'number' ? value : Number.parseInt(value, 8) };
+}
+
+function defined<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
+}

@@ -1,0 +1,88 @@
+import { columns, humanSize } from '../formats/human.ts';
+import { catalogueNames } from './catalogue.ts';
+import { loadRecipe } from './load.ts';
+import type { Plan } from './plan.ts';
+import type { Recipe } from './schema.ts';
+
+export function listText(recipes: readonly Recipe[]): string {
+  const rows = recipes.map((recipe) => [
+    recipe.name,
+    recipe.title,
+    recipe.arch.join(','),
+    recipe.outputs.join(','),
+    recipe.grade,
+  ]);
+  return columns([['NAME', 'TITLE', 'ARCH', 'OUTPUTS', 'GRADE'], ...rows]).join('\n');
+}
+
+export function allRecipes(): Recipe[] {
+  return catalogueNames().map((name) => loadRecipe(name));
+}
+
+export function showText(recipe: Recipe): string {
+  const { sources, machine, maas, variables } = recipe;
+  const lines = columns([
+    ['name', recipe.name],
+    ['title', recipe.title],
+    ['arch', recipe.arch.join(', ')],
+    ['outputs', recipe.outputs.join(', ')],
+    [
+      'sources',
+      Object.keys(sources)
+        .filter((key) => sources[key as keyof typeof sources])
+        .join(', '),
+    ],
+    ['machine', `${machine.memory} memory, ${machine.cpus} cpus, ${machine.disk} disk, ${machine.firmware}`],
+    ['maas', `name ${maas.name}, title ${maas.title}, base_image ${maas.base_image}`],
+    ['grade', `${recipe.grade}: ${recipe.proven}`],
+  ]);
+  const rows = Object.entries(variables).map(([key, { type, default: value, describe }]) => [
+    `  ${key}`,
+    type,
+    value === undefined ? '' : `default ${value}`,
+    describe,
+  ]);
+  return [...lines, ...(rows.length > 0 ? ['variables (--set key=value)', ...columns(rows)] : [])].join('\n');
+}
+
+export function planText(plan: Plan): string {
+  const { source, machine, maas } = plan;
+  const from =
+    source.kind === 'cloudimg'
+      ? `${source.url}, checked by ${source.sums}`
+      : `${source.suite} from ${source.mirror ?? "the host's own mirror"}, ${source.include.length} packages and what they need`;
+  const steps = plan.steps.map((step, at) => [`  ${at + 1}.`, step.kind, step.name ?? describeStep(step)]);
+  return [
+    ...columns([
+      ['recipe', `${plan.recipe} (${plan.title}, ${plan.arch})`],
+      ['grade', `${plan.grade}: ${plan.proven}`],
+      ['source', from],
+      [
+        'machine',
+        `${humanSize(machine.memory)} memory, ${machine.cpus} cpus, ${humanSize(machine.disk)} disk, ${machine.firmware}`,
+      ],
+      ['login', `${plan.user}, with a key made for the build`],
+    ]),
+    'steps',
+    ...columns(steps),
+    'artifacts',
+    ...plan.artifacts.map(({ filetype, file }) => `  ${file} (${filetype})`),
+    `maas      name ${maas.name}, title ${maas.title}, architecture ${maas.architecture}, base_image ${maas.base_image}`,
+    ...plan.warnings.map((warning) => `note: ${warning}`),
+  ].join('\n');
+}
+
+function describeStep(step: Plan['steps'][number]): string {
+  switch (step.kind) {
+    case 'packages':
+      return step.install.join(' ');
+    case 'upload':
+      return `${step.from} → ${step.to}`;
+    case 'shell':
+      return step.file ?? (step.script ?? '').split('\n', 1)[0] ?? '';
+    case 'write':
+      return step.path;
+    default:
+      return '';
+  }
+}

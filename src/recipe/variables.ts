@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { RecipeError, registerSecret } from '../errors.ts';
+import { parseSize, type Recipe } from './schema.ts';
+import { nearest } from './suggest.ts';
+
+export type Values = Readonly<Record<string, string>>;
+
+const ENVIRONMENT_PREFIX = 'COMPOSE_VAR_';
+
+export interface VariableSources {
+  /** `key=value` as given by --set. */
+  readonly set?: readonly string[];
+  /** YAML or JSON mapping of keys to values. */
+  readonly varsFile?: string | undefined;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/**
+ * Values of a recipe's variables: --set, then COMPOSE_VAR_KEY, then the variables file, then defaults. A variable without
+ * a value anywhere is left out.
+ * @throws RecipeError `variable.unknown` with the nearest key, `variable.type`, `variable.syntax`
+ */
+export function resolveVariables(recipe: Recipe, sources: VariableSources): Values {
+  const given: Record<string, string> = {};
+  const take = (key: string, value: unknown, where: string): void => {
+    if (recipe.variables[key] === undefined) throw unknownVariable(key, where, recipe);
+    given[key] = check(recipe, key, String(value), where);
+  };
+  if (sources.varsFile !== undefined) {
+    for (const [key, value] of Object.entries(readVariables(sources.varsFile))) take(key, value, sources.varsFile);
+  }
+  for (const [name, value] of Object.entries(sources.env ?? {})) {
+    if (!name.startsWith(ENVIRONMENT_PREFIX) || value === undefined) continue;
+    take(name.slice(ENVIRONMENT_PREFIX.length).toLowerCase(), value, name);
+  }
+  for (const setting of sources.set ?? []) {
+    const equals = setting.indexOf('=');
+    if (equals < 1) {
+      throw new RecipeError('variable.syntax', `Cannot read --set ${setting}: it has no "key=value"`, {
+        hint: 'Write --set key=value; the recipe\'s keys are shown by "compose show".',
+      });
+    }
+    take(setting.slice(0, equals), setting.slice(equals + 1), '--set');
+  }
+  const values: Record<string, string> = {};
+  for (const [key, variable] of Object.entries(recipe.variables)) {
+    const value = given[key] ?? (variable.default === undefined ? undefined : String(variable.default));
+    if (value === undefined) continue;
+    if (variable.secret) registerSecret(value);
+    values[key] = value;
+  }
+  return values;
+}
+
+function readVariables(path: string): Record<string, unknown> {
+  try {
+    const value: unknown = parse(readFileSync(path, 'utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    throw new TypeError('it is not a mapping of keys to values');
+  } catch (cause) {
+    throw new RecipeError('variable.file', `Cannot read variables from ${path}: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
+function unknownVariable(key: string, where: string, recipe: Recipe): RecipeError {
+  const keys = Object.keys(recipe.variables);
+  const meant = nearest(key, keys);
+  return new RecipeError('variable.unknown', `Cannot set "${key}" (${where}): ${recipe.name} has no such variable`, {
+    hint:
+      meant === undefined
+        ? `It has: ${keys.join(', ') || 'none'}.`
+        : `Did you mean "${meant}"? It has: ${keys.join(', ')}.`,
+  });
+}
+
+function check(recipe: Recipe, key: string, value: string, where: string): string {
+  const type = recipe.variables[key]?.type ?? 'string';
+  const fits =
+    type === 'string' ||
+    (type === 'number' && value.trim() !== '' && Number.isFinite(Number(value))) ||
+    (type === 'boolean' && /^(true|false)$/.test(value)) ||
+    (type === 'size' && parseSize(value) !== undefined);
+  if (fits) return value;
+  throw new RecipeError('variable.type', `Cannot set "${key}" (${where}): it is a ${type}, not "${value}"`);
+}
+
+/**
+ * `value` with every `${key}` in its texts replaced. `$${` stands for a literal `${`.
+ * @throws RecipeError `variable.unset`
+ */
+export function interpolate<T>(value: T, values: Values, recipe: string): T {
+  if (typeof value === 'string') return substitute(value, values, recipe) as T;
+  if (Array.isArray(value)) return value.map((item: unknown) => interpolate(item, values, recipe)) as T;
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, interpolate(item, values, recipe)]),
+    ) as T;
+  }
+  return value;
+}
+
+function substitute(text: string, values: Values, recipe: string): string {
+  return text.replace(/\$(\$)?\{([a-z][a-z0-9_]*)\}/g, (whole, escaped: string | undefined, key: string) => {
+    if (escaped !== undefined) return whole.slice(1);
+    const value = values[key];
+    if (value !== undefined) return value;
+    throw new RecipeError('variable.unset', `Cannot use ${recipe}: its variable "${key}" has no value`, {
+      hint: `Give it one with --set ${key}=…`,
+    });
+  });
+}
