@@ -83,7 +83,7 @@ const DATASOURCES = 'datasource_list: [ MAAS, NoCloud, ConfigDrive, None ]\n';
 const hooks = join(packageRoot(), 'recipes/debian/curtin-hooks');
 
 function debian({ version, codename, base, grade, proven }: Release): RecipeInput {
-  const image = '${cloudimg_base}/' + codename + '/latest';
+  const image = `\${cloudimg_base}/${codename}/latest`;
   return defineRecipe({
     name: `debian-${version}`,
     title: `Debian ${version} (${codename})`,

@@ -1,0 +1,150 @@
+import { readFile } from 'node:fs/promises';
+import { ProvisionError } from '../errors.ts';
+import { type Context, inPhase } from '../events.ts';
+import { type ExecOptions, type ExecResult, type GuestSession, quote } from './session.ts';
+
+/** One thing done in the guest, as root. */
+export type Step = { readonly name?: string } & (
+  | {
+      readonly kind: 'packages';
+      readonly install: readonly string[];
+      readonly remove?: readonly string[];
+      readonly recommends?: boolean;
+    }
+  /** `from` is a file or a folder of this host. */
+  | { readonly kind: 'upload'; readonly from: string; readonly to: string; readonly mode?: number }
+  | {
+      readonly kind: 'shell';
+      readonly script?: string;
+      readonly file?: string;
+      readonly env?: Readonly<Record<string, string>>;
+      readonly args?: readonly string[];
+      readonly timeoutMs?: number;
+    }
+  | { readonly kind: 'write'; readonly path: string; readonly content: string; readonly mode?: number }
+  | { readonly kind: 'reboot' }
+);
+
+export interface StepsOptions {
+  readonly session: GuestSession;
+  /** Logs in again after a restart. */
+  readonly reconnect: () => Promise<GuestSession>;
+  readonly steps: readonly Step[];
+  /** Environment of every command: the proxy. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Title of a step in progress and errors. */
+export function stepTitle(step: Step, index: number): string {
+  return `step ${index + 1}: ${step.name ?? step.kind}`;
+}
+
+/**
+ * Runs the steps one after another and answers the session that is live at the end: a reboot makes a new one.
+ * @throws ProvisionError `step.failed`, `reboot.same-boot`, `ssh.lost`
+ */
+export async function runSteps(options: StepsOptions, context: Context): Promise<GuestSession> {
+  let { session } = options;
+  const state = { updated: false };
+  for (const [index, step] of options.steps.entries()) {
+    const title = stepTitle(step, index);
+    session = await inPhase(context, title, async () => {
+      const run: ExecOptions = {
+        env: options.env ?? {},
+        signal: context.signal,
+        onOutput: (stream, text) => context.emit({ type: 'output', phase: title, stream, text }),
+      };
+      if (step.kind === 'reboot') return reboot(session, options.reconnect);
+      await runStep(session, step, title, run, state);
+      return session;
+    });
+  }
+  return session;
+}
+
+async function runStep(
+  session: GuestSession,
+  step: Exclude<Step, { kind: 'reboot' }>,
+  title: string,
+  run: ExecOptions,
+  state: { updated: boolean },
+): Promise<void> {
+  switch (step.kind) {
+    case 'packages':
+      must(title, await session.exec(packagesCommand(step, !state.updated), run));
+      state.updated = true;
+      return;
+    case 'upload':
+      return session.uploadPath(step.from, step.to, { ...run, mode: step.mode });
+    case 'write':
+      return session.upload([{ path: step.path, content: Buffer.from(step.content), mode: step.mode ?? 0o644 }], run);
+    case 'shell':
+      return shell(session, step, title, run);
+  }
+}
+
+async function shell(
+  session: GuestSession,
+  step: Extract<Step, { kind: 'shell' }>,
+  title: string,
+  run: ExecOptions,
+): Promise<void> {
+  const text = step.file === undefined ? (step.script ?? '') : await readFile(step.file, 'utf8');
+  const script = text.startsWith('#!') ? text : `#!/bin/sh -eu\n${text}`;
+  const folder = (await session.run('mktemp -d /var/tmp/compose-XXXXXXXX', run)).stdout.trim();
+  const path = `${folder}/script`;
+  await session.upload([{ path, content: Buffer.from(script), mode: 0o700 }], run);
+  const words = [path, ...(step.args ?? [])].map(quote).join(' ');
+  const env = { ...run.env, ...step.env };
+  const result = await session.exec(`cd / && ${words}`, { ...run, env, timeoutMs: step.timeoutMs });
+  await session.run(`rm -rf ${quote(folder)}`, { signal: run.signal });
+  must(title, result);
+}
+
+/** One command for the guest's own package manager; indexes are fetched once a build. */
+export function packagesCommand(step: Extract<Step, { kind: 'packages' }>, update: boolean): string {
+  const install = step.install.map(quote).join(' ');
+  const remove = (step.remove ?? []).map(quote).join(' ');
+  const recommends = step.recommends ? '' : ' --no-install-recommends';
+  const apt = 'apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold';
+  const parts = (tool: string, lines: readonly string[]): string =>
+    `if command -v ${tool} >/dev/null; then set -e; ${lines.filter(Boolean).join('; ')}; exit 0; fi`;
+  return [
+    parts('apt-get', [
+      'export DEBIAN_FRONTEND=noninteractive',
+      update ? `${apt} update` : '',
+      install && `${apt} install${recommends} ${install}`,
+      remove && `${apt} purge ${remove}`,
+    ]),
+    parts('dnf', [install && `dnf -y install ${install}`, remove && `dnf -y remove ${remove}`]),
+    parts('yum', [install && `yum -y install ${install}`, remove && `yum -y remove ${remove}`]),
+    parts('zypper', [install && `zypper -n install ${install}`, remove && `zypper -n remove ${remove}`]),
+    'echo "no package manager that compose knows" >&2; exit 127',
+  ].join('\n');
+}
+
+/** Restarts the guest and proves by its boot id that it did. */
+async function reboot(session: GuestSession, reconnect: () => Promise<GuestSession>): Promise<GuestSession> {
+  const before = await session.bootId();
+  session.expectEnd();
+  // The connection may break before the command has a status.
+  await session.exec('systemctl reboot || reboot').catch(() => {});
+  await session.ended();
+  await session[Symbol.asyncDispose]();
+  const next = await reconnect();
+  if ((await next.bootId()) !== before) return next;
+  await next[Symbol.asyncDispose]();
+  throw new ProvisionError('reboot.same-boot', 'Cannot restart the guest: it answers with the boot it had before', {
+    hint: 'Something in the guest refused to stop; the serial log tells.',
+  });
+}
+
+function must(title: string, result: ExecResult): void {
+  if (result.exitCode === 0) return;
+  const lines = `${result.stderr}\n${result.stdout}`.trim().split('\n').slice(-15);
+  const how = result.signal === undefined ? `status ${result.exitCode}` : `signal ${result.signal}`;
+  throw new ProvisionError('step.failed', `Cannot finish ${title}: it ended with ${how}`, {
+    hint: 'Mend the step and build again; ssh.log in the run folder has all of its output.',
+    evidence: { output: lines },
+  });
+}
