@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { HostError } from '../errors.ts';
 import { temporaryFolder } from '../host/folders.ts';
 import { which } from '../host/tools.ts';
-import { type Arch, QEMU } from './spec.ts';
+import { type Arch, QEMU } from './arch.ts';
 
 /** What runs the guest's instructions, and why. */
 export interface Accelerator {

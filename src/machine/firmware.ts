@@ -2,7 +2,7 @@ import { copyFile, readdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { HostError } from '../errors.ts';
-import type { Arch } from './spec.ts';
+import type { Arch } from './arch.ts';
 
 interface FlashFile {
   readonly path: string;

@@ -1,7 +1,6 @@
 import type { Accelerator } from './accelerator.ts';
+import type { Arch } from './arch.ts';
 import type { Firmware } from './firmware.ts';
-
-export type Arch = 'amd64';
 
 /** A disk or a medium on virtio-blk. */
 export interface MachineDisk {
@@ -40,9 +39,6 @@ export interface MachineRun {
 }
 
 const MIB = 1024 * 1024;
-
-/** QEMU programs by architecture. */
-export const QEMU: Readonly<Record<Arch, string>> = { amd64: 'qemu-system-x86_64' };
 
 /**
  * QEMU's arguments without the program. The guest starts paused: QMP and the serial line are connected before its first

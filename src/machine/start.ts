@@ -5,11 +5,12 @@ import type { Context } from '../events.ts';
 import type { QmpEvent } from '../formats/qmp.ts';
 import { temporaryFolder } from '../host/folders.ts';
 import { type Accelerator, type AcceleratorPolicy, chooseAccelerator } from './accelerator.ts';
+import { QEMU } from './arch.ts';
 import { type Firmware, findFirmware, prepareFirmware } from './firmware.ts';
 import { type QemuExit, type QemuProcess, qemuDied, startQemu } from './process.ts';
 import { QmpSession } from './qmp.ts';
 import { SerialConsole } from './serial.ts';
-import { type MachineSpec, machineArgv, QEMU } from './spec.ts';
+import { type MachineSpec, machineArgv } from './spec.ts';
 
 /** A guest that is running. SSH and shutdown exist only here. */
 export interface RunningMachine extends AsyncDisposable {

@@ -1,0 +1,32 @@
+import { stat } from 'node:fs/promises';
+import type { Context } from '../events.ts';
+import { hostDebianMirror } from '../host/apt.ts';
+import { fetchMedia } from '../host/download.ts';
+import type { Plan } from '../recipe/plan.ts';
+import { composeBaseDisk } from './base-disk.ts';
+
+/** The disk a build lays its overlay on, and where it came from. */
+export interface AcquiredBase {
+  readonly path: string;
+  readonly format: 'qcow2';
+  readonly fromCache: boolean;
+  /** For the manifest: address or mirror, and digest. */
+  readonly input: Readonly<Record<string, string | number>>;
+}
+
+/** Gets a plan's base disk: the vendor's image, or one made here from packages. */
+export async function acquire(plan: Plan, context: Context): Promise<AcquiredBase> {
+  const { source } = plan;
+  if (source.kind === 'cloudimg') {
+    const { url, sums, algorithm } = source;
+    const media = await fetchMedia({ url, digest: { algorithm, sums } }, context);
+    const input = { kind: 'cloudimg', url, [algorithm]: media.digest, size: media.size };
+    return { path: media.path, format: 'qcow2', fromCache: media.fromCache, input };
+  }
+  const mirror = source.mirror ?? (await hostDebianMirror());
+  const { suite, components, include } = source;
+  const base = await composeBaseDisk({ suite, components, include, mirror, size: plan.machine.disk }, context);
+  const { size } = await stat(base.path);
+  const input = { kind: 'packages', suite, mirror, inputs: base.key, size };
+  return { path: base.path, format: 'qcow2', fromCache: base.fromCache, input };
+}

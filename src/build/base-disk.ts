@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, open, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HostError } from '../errors.ts';
+import type { Context } from '../events.ts';
+import { GPT_TYPE } from '../formats/gpt.ts';
+import { gptUsable, writeGpt } from '../formats/gpt-write.ts';
+import { cacheFolder, temporaryFolder } from '../host/folders.ts';
+import { run } from '../host/process.ts';
+import { espFiles, fstab, grubConfig, grubStub, hookScript } from './base-disk-files.ts';
+
+export interface BaseDiskOptions {
+  readonly suite: string;
+  readonly components: readonly string[];
+  readonly include: readonly string[];
+  readonly mirror: string;
+  /** Length of the disk, bytes. */
+  readonly size: number;
+}
+
+export interface BaseDisk {
+  readonly path: string;
+  /** Digest of everything the disk was made from. */
+  readonly key: string;
+  readonly fromCache: boolean;
+}
+
+/** Raised whenever the files or steps below change what comes out. */
+const RECIPE_VERSION = 3;
+const MIB = 1024 * 1024;
+const ESP_START = MIB;
+const ESP_SIZE = 64 * MIB;
+const ROOT_START = ESP_START + ESP_SIZE;
+
+/**
+ * A bootable disk of a Debian suite made on this host without root and without loop devices: mmdebstrap fills a tree,
+ * `mke2fs -d` makes the root file system inside mmdebstrap's own (fake) root, where owners are right, mtools fills the ESP
+ * with the distribution's signed shim and GRUB, our own GPT holds both. Kept in the cache by the digest of its inputs, which
+ * include the archive's Release file: a suite that moved on is built anew.
+ * @throws HostError `tool.missing`, `tool.failed`
+ */
+export async function composeBaseDisk(options: BaseDiskOptions, context: Context): Promise<BaseDisk> {
+  const key = await inputKey(options, context);
+  const folder = join(cacheFolder(), 'base');
+  const final = join(folder, `${options.suite}-${key.slice(0, 24)}.qcow2`);
+  if (existsSync(final)) return { path: final, key, fromCache: true };
+  await mkdir(folder, { recursive: true });
+  await using work = await temporaryFolder('compose-base-');
+  // mmdebstrap's hook runs as another user in unshare mode and has to write here.
+  await chmod(work.path, 0o777);
+  const raw = join(work.path, 'disk.raw');
+  const uuid = (name: string): string => seededUuid(key, name);
+  await writeFile(raw, '', { mode: 0o666 });
+  await chmod(raw, 0o666);
+  await truncate(raw, options.size);
+  await fillTree(options, work.path, raw, uuid('root'), context);
+  await fillEsp(work.path, raw, uuid('root'), key, context);
+  await writePartitions(raw, options.size, { disk: uuid('disk'), esp: uuid('esp'), root: uuid('part') });
+  const partial = `${final}.partial-${process.pid}`;
+  try {
+    await run('qemu-img', ['convert', '-O', 'qcow2', '-f', 'raw', raw, partial], context);
+    await rename(partial, final);
+  } finally {
+    await rm(partial, { force: true });
+  }
+  return { path: final, key, fromCache: false };
+}
+
+async function inputKey(options: BaseDiskOptions, context: Context): Promise<string> {
+  const [mmdebstrap, mke2fs] = await Promise.all([
+    run('mmdebstrap', ['--version'], context),
+    run('mke2fs', ['-V'], context),
+  ]);
+  const inputs = {
+    version: RECIPE_VERSION,
+    ...options,
+    include: [...options.include].sort(),
+    tools: [mmdebstrap.stdout.trim(), mke2fs.stderr.split('\n', 1)[0]],
+    release: await releaseDigest(options, context),
+  };
+  return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
+}
+
+/** Digest of the suite's Release file, which names the digest of every package. */
+async function releaseDigest(options: BaseDiskOptions, context: Context): Promise<string> {
+  const { EnvHttpProxyAgent, fetch } = await import('undici');
+  const url = `${options.mirror}/dists/${options.suite}/InRelease`;
+  try {
+    const response = await fetch(url, { dispatcher: new EnvHttpProxyAgent(), signal: context.signal });
+    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
+    return createHash('sha256')
+      .update(new Uint8Array(await response.arrayBuffer()))
+      .digest('hex');
+  } catch (cause) {
+    context.signal.throwIfAborted();
+    throw new HostError('mirror.unreachable', `Cannot read the archive: ${url} cannot be fetched`, {
+      hint: 'Name a mirror that has this suite with --set mirror=http://…/debian, and check the proxy settings.',
+      cause,
+    });
+  }
+}
+
+async function fillTree(
+  options: BaseDiskOptions,
+  work: string,
+  raw: string,
+  rootUuid: string,
+  context: Context,
+): Promise<void> {
+  const hook = join(work, 'hook');
+  const length = Math.floor((options.size - ROOT_START - MIB) / 4096) * 4;
+  await writeFile(hook, hookScript({ raw, offset: ROOT_START, kibibytes: length, uuid: rootUuid, out: work }), {
+    mode: 0o755,
+  });
+  await writeFile(join(work, 'fstab'), fstab(rootUuid), { mode: 0o644 });
+  await writeFile(join(work, 'grub.cfg'), grubConfig(rootUuid), { mode: 0o644 });
+  const args = [
+    '--variant=minbase',
+    `--components=${options.components.join(',')}`,
+    `--include=${options.include.join(',')}`,
+  ];
+  args.push('--aptopt=Acquire::Retries "3"', '--dpkgopt=force-unsafe-io', '--skip=cleanup/apt');
+  args.push(`--customize-hook=${hook}`, options.suite, '/dev/null', options.mirror);
+  const env = { ...process.env, SOURCE_DATE_EPOCH: process.env.SOURCE_DATE_EPOCH ?? '1700000000' };
+  const onLine = (line: string): void =>
+    context.emit({ type: 'output', phase: 'acquire', stream: 'stderr', text: `${line}\n` });
+  await run('mmdebstrap', args, { ...context, env, onLine });
+}
+
+async function fillEsp(work: string, raw: string, rootUuid: string, key: string, context: Context): Promise<void> {
+  const image = `${raw}@@${ESP_START}`;
+  const env = { ...process.env, MTOOLS_SKIP_CHECK: '1', SOURCE_DATE_EPOCH: '1700000000' };
+  const mtools = (tool: string, ...args: string[]): Promise<unknown> =>
+    run(tool, ['-i', image, ...args], { ...context, env });
+  await mtools('mformat', '-F', '-N', key.slice(0, 8), '-T', String(ESP_SIZE / 512), '-v', 'EFI', '::');
+  await mtools('mmd', '::/EFI', '::/EFI/BOOT', '::/EFI/debian');
+  const stub = join(work, 'stub.cfg');
+  await writeFile(stub, grubStub(rootUuid));
+  for (const [from, to] of espFiles(work, stub)) await mtools('mcopy', from, `::${to}`);
+}
+
+async function writePartitions(
+  raw: string,
+  diskSize: number,
+  guids: { readonly disk: string; readonly esp: string; readonly root: string },
+): Promise<void> {
+  const end = Math.floor(gptUsable({ diskSize }).end / MIB) * MIB;
+  const { primary, backup } = writeGpt({
+    diskSize,
+    diskGuid: guids.disk,
+    partitions: [
+      { start: ESP_START, size: ESP_SIZE, type: GPT_TYPE.efiSystem, guid: guids.esp, name: 'ESP' },
+      { start: ROOT_START, size: end - ROOT_START, type: GPT_TYPE.linux, guid: guids.root, name: 'root' },
+    ],
+  });
+  const file = await open(raw, 'r+');
+  try {
+    await file.write(primary, 0, primary.length, 0);
+    await file.write(backup.bytes, 0, backup.bytes.length, backup.position);
+  } finally {
+    await file.close();
+  }
+}
+
+/** A version 4 shaped UUID that depends on the inputs alone, so that the same inputs give the same disk. */
+function seededUuid(key: string, name: string): string {
+  const hex = createHash('sha256').update(`${key}/${name}`).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}

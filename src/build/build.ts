@@ -1,0 +1,249 @@
+import { rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { isComposeError } from '../errors.ts';
+import { type Context, inPhase } from '../events.ts';
+import { trim, waitForCloudInit } from '../guest/cloud-init.ts';
+import { connectGuest } from '../guest/connect.ts';
+import { generateKeys, type KeyPair } from '../guest/keys.ts';
+import {
+  APT_PROXY_FILE,
+  aptProxyConfig,
+  proxyEnvironment,
+  proxyForGuest,
+  proxyFromEnvironment,
+} from '../guest/proxy.ts';
+import type { GuestSession } from '../guest/session.ts';
+import { runSteps } from '../guest/steps.ts';
+import { runFolder } from '../host/folders.ts';
+import { run } from '../host/process.ts';
+import type { AcceleratorPolicy } from '../machine/accelerator.ts';
+import type { MachineSpec } from '../machine/spec.ts';
+import { type RunningMachine, startMachine } from '../machine/start.ts';
+import type { EngineName } from '../pack/engine.ts';
+import { type PackResult, pack } from '../pack/pack.ts';
+import { artifactName, type Plan, type PlanOptions, plan } from '../recipe/plan.ts';
+import { buildSeedFiles, writeNoCloud } from '../seed/nocloud.ts';
+import { type AcquiredBase, acquire } from './acquire.ts';
+import { requireHost } from './doctor.ts';
+import { type GuestRecord, guestPackages, writeManifest } from './manifest.ts';
+import { recordTimings, type Timing } from './timings.ts';
+
+export interface BuildOptions extends PlanOptions {
+  /** Folder for the artifacts. */
+  readonly out: string;
+  /** @default auto */
+  readonly accelerator?: AcceleratorPolicy;
+  readonly engine?: EngineName;
+  readonly level?: number;
+  readonly workers?: number;
+  /** Keeps the run folder with the guest's disk after success too. */
+  readonly keepRun?: boolean;
+}
+
+export interface BuildResult extends PackResult {
+  readonly plan: Plan;
+  /** The build manifest beside the artifacts. */
+  readonly manifest: string;
+  readonly timings: readonly Timing[];
+  readonly ms: number;
+  /** The run's evidence; undefined when it was removed. */
+  readonly runDir: string | undefined;
+}
+
+/** Budgets under KVM; a slower accelerator multiplies them (`Accelerator.timeScale`). */
+const LOGIN_MS = 90_000;
+const SHUTDOWN_MS = 60_000;
+
+/**
+ * Builds a recipe: plan, check the host, acquire the base, boot it, provision it over SSH, prove a clean power-off, pack,
+ * record. Whatever it started is gone when it returns or throws; on failure the run folder stays, with its evidence.
+ * @throws the errors of every stage, each with its `phase`
+ */
+export async function build(options: BuildOptions, outer: Context): Promise<BuildResult> {
+  const start = performance.now();
+  const { emit, timings } = recordTimings(outer.emit);
+  const context: Context = { emit, signal: outer.signal };
+  const planned = plan({ ...options, env: options.env ?? process.env });
+  for (const warning of planned.warnings) emit({ type: 'log', level: 'info', message: warning });
+  await requireHost(planned, resolve(options.out), context);
+  const base = await inPhase(context, 'acquire', () => acquire(planned, context), describeBase);
+  const runDir = await runFolder(planned.recipe);
+  emit({ type: 'log', level: 'debug', message: `run folder: ${runDir}` });
+  try {
+    const disk = join(runDir, 'disk.qcow2');
+    const guest = await provision({ planned, base, runDir, disk, options }, context);
+    const name = artifactName(planned);
+    const packed = await pack(
+      {
+        disk,
+        format: 'qcow2',
+        out: options.out,
+        name,
+        filetypes: planned.artifacts.map((artifact) => artifact.filetype),
+        user: planned.user,
+        maas: planned.maas,
+        ...(options.engine === undefined ? {} : { engine: options.engine }),
+        ...(options.level === undefined ? {} : { level: options.level }),
+        ...(options.workers === undefined ? {} : { workers: options.workers }),
+      },
+      context,
+    );
+    const ms = performance.now() - start;
+    const manifest = await writeManifest(join(resolve(options.out), `${name}.build.json`), {
+      plan: planned,
+      base,
+      guest,
+      packed,
+      timings,
+      ms,
+      packages: await guestPackages(disk),
+    });
+    if (!options.keepRun) await rm(runDir, { recursive: true, force: true });
+    return { ...packed, plan: planned, manifest, timings, ms, runDir: options.keepRun ? runDir : undefined };
+  } catch (error) {
+    if (isComposeError(error)) {
+      error.phase ??= timings.filter((timing) => timing.state === 'failed').at(0)?.phase;
+      emit({ type: 'log', level: 'warn', message: `the evidence of this run is in ${runDir}` });
+    }
+    throw error;
+  }
+}
+
+function describeBase(base: AcquiredBase): string {
+  return `${base.input.kind}, ${base.fromCache ? 'from the cache' : 'new'}`;
+}
+
+interface Provision {
+  readonly planned: Plan;
+  readonly base: AcquiredBase;
+  readonly runDir: string;
+  readonly disk: string;
+  readonly options: BuildOptions;
+}
+
+/** From the base disk to a guest that powered itself off, its changes in the overlay `disk`. */
+async function provision(work: Provision, context: Context): Promise<GuestRecord> {
+  const { planned, base, runDir, disk, options } = work;
+  const userKey = generateKeys('compose');
+  const hostKey = generateKeys('compose-guest');
+  const seed = join(runDir, 'seed.iso');
+  await inPhase(context, 'prepare', async () => {
+    const size = String(planned.machine.disk);
+    const larger = await virtualSize(base.path, context).then((have) => have < planned.machine.disk);
+    const create = ['create', '-q', '-f', 'qcow2', '-b', base.path, '-F', base.format, disk];
+    await run('qemu-img', larger ? [...create, size] : create, context);
+    const files = buildSeedFiles({
+      instanceId: `compose-${Date.now().toString(36)}`,
+      hostname: 'localhost',
+      user: planned.user,
+      authorizedKey: userKey.publicKey,
+      hostKey,
+    });
+    await writeNoCloud(seed, files);
+  });
+  const { memory, cpus, firmware } = planned.machine;
+  const spec: MachineSpec = {
+    name: planned.recipe,
+    arch: planned.arch,
+    memory,
+    cpus,
+    firmware,
+    ssh: true,
+    disks: [
+      { path: disk, format: 'qcow2', scratch: true },
+      { path: seed, format: 'raw', readOnly: true },
+    ],
+  };
+  await using machine = await inPhase(
+    context,
+    'start',
+    () => startMachine(spec, { runDir, policy: options.accelerator }, context),
+    (started) => `${started.accelerator.kind}, QEMU ${started.qemuVersion}`,
+  );
+  const login = (): Promise<GuestSession> => logIn(machine, planned.user, userKey, hostKey, context);
+  const session = await inPhase(context, 'boot', login, () => `logged in as ${planned.user}`);
+  const cloudInit = await provisionGuest(session, login, machine, planned, context);
+  const { argv, qemuVersion, accelerator } = machine;
+  const { kind, cpu, reason } = accelerator;
+  return { argv, qemuVersion, accelerator: { kind, cpu, reason }, firmware: machine.firmware?.code.path, cloudInit };
+}
+
+async function provisionGuest(
+  first: GuestSession,
+  login: () => Promise<GuestSession>,
+  machine: RunningMachine,
+  planned: Plan,
+  context: Context,
+): Promise<string> {
+  let session = first;
+  const { signal } = context;
+  try {
+    const cloudInit = await inPhase(
+      context,
+      'cloud-init',
+      () => waitForCloudInit(session, { signal }),
+      (status) => status,
+    );
+    const proxy = proxyForGuest(proxyFromEnvironment(process.env));
+    const aptProxy = aptProxyConfig(proxy);
+    if (aptProxy !== undefined) {
+      const probe = await session.exec('command -v apt-get', { signal });
+      if (probe.exitCode === 0)
+        await session.upload([{ path: APT_PROXY_FILE, content: Buffer.from(aptProxy) }], { signal });
+    }
+    session = await runSteps(
+      { session, reconnect: login, steps: planned.steps, env: proxyEnvironment(proxy) },
+      context,
+    );
+    if (aptProxy !== undefined) await session.exec(`rm -f ${APT_PROXY_FILE}`, { signal });
+    await inPhase(
+      context,
+      'trim',
+      () => trim(session, { signal }),
+      (said) => said ?? 'the guest cannot trim',
+    );
+    await inPhase(
+      context,
+      'power off',
+      () => powerOff(session, machine),
+      (stopped) => stopped.reason,
+    );
+    return cloudInit;
+  } finally {
+    await session[Symbol.asyncDispose]();
+  }
+}
+
+function powerOff(session: GuestSession, machine: RunningMachine): ReturnType<RunningMachine['shutdown']> {
+  session.expectEnd();
+  const ask = async (): Promise<void> => void (await session.exec('systemctl poweroff || poweroff || shutdown -P now'));
+  return machine.shutdown({ ask, budgetMs: SHUTDOWN_MS * machine.accelerator.timeScale });
+}
+
+function logIn(
+  machine: RunningMachine,
+  username: string,
+  userKey: KeyPair,
+  hostKey: KeyPair,
+  context: Context,
+): Promise<GuestSession> {
+  const { ssh, failure, runDir, accelerator } = machine;
+  return connectGuest(
+    {
+      host: ssh?.host ?? '127.0.0.1',
+      port: ssh?.port ?? 22,
+      username,
+      privateKey: userKey.privateKey,
+      hostKey: hostKey.publicKey,
+      budgetMs: LOGIN_MS * accelerator.timeScale,
+      failure,
+      transcript: join(runDir, 'ssh.log'),
+    },
+    context,
+  );
+}
+
+async function virtualSize(path: string, context: Context): Promise<number> {
+  const { stdout } = await run('qemu-img', ['info', '--output=json', path], context);
+  return (JSON.parse(stdout) as { 'virtual-size': number })['virtual-size'];
+}

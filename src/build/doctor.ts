@@ -1,0 +1,213 @@
+import { access, constants, mkdir, readdir, statfs } from 'node:fs/promises';
+import { freemem } from 'node:os';
+import { dirname } from 'node:path';
+import { HostError, isComposeError } from '../errors.ts';
+import type { Context } from '../events.ts';
+import { columns, humanSize } from '../formats/human.ts';
+import { aptInstall } from '../host/apt.ts';
+import { cacheFolder, stateFolder } from '../host/folders.ts';
+import { packageOf, which } from '../host/tools.ts';
+import { type AcceleratorPolicy, chooseAccelerator } from '../machine/accelerator.ts';
+import { QEMU } from '../machine/arch.ts';
+import { findFirmware } from '../machine/firmware.ts';
+import { openEngine } from '../pack/engine.ts';
+import type { Plan } from '../recipe/plan.ts';
+
+/** One thing a build needs of its host. */
+export interface Check {
+  readonly id: string;
+  readonly what: string;
+  /** `warn` does not stop a build. */
+  readonly state: 'ok' | 'warn' | 'missing';
+  readonly found: string;
+  /** What to do about it; empty where it is fine. */
+  readonly remedy: string;
+  /** Debian packages that bring it. */
+  readonly packages: readonly string[];
+}
+
+/** What a plan asks of a host; without a plan everything is looked at. */
+export type Needs = Pick<Plan, 'arch' | 'source' | 'machine'>;
+
+const PACKAGE_TOOLS = ['mmdebstrap', 'mke2fs', 'mformat', 'mcopy', 'gpgv'];
+const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+/** Room beside the disk's own length: the overlay and the artifacts of an ordinary build. */
+const DISK_MARGIN = 2 * 1024 ** 3;
+const SAFE_MEMORY = 256 * 1024 ** 2;
+
+/** How the checks look at the host; tests put another one in its place. */
+export interface Probes {
+  readonly which: (tool: string) => string | undefined;
+  readonly exists: (path: string) => Promise<boolean>;
+  readonly freeDisk: (folder: string) => Promise<number>;
+  readonly freeMemory: () => number;
+  readonly firmware: () => Promise<string>;
+  readonly accelerator: () => Promise<string>;
+  readonly engine: () => Promise<string>;
+  readonly nodeVersion: string;
+}
+
+export function hostProbes(arch: 'amd64', policy: AcceleratorPolicy = 'auto'): Probes {
+  return {
+    which,
+    exists: (path) =>
+      access(path, constants.R_OK).then(
+        () => true,
+        () => false,
+      ),
+    freeDisk,
+    freeMemory: freemem,
+    firmware: async () => (await findFirmware(arch)).code.path,
+    accelerator: async () => {
+      const { kind, reason } = await chooseAccelerator(arch, policy);
+      return `${kind}: ${reason}`;
+    },
+    engine: async () => (await openEngine()).name,
+    nodeVersion: process.versions.node,
+  };
+}
+
+/** Looks at all that `needs` asks for. Nothing is changed. */
+export async function checkHost(needs: Needs, probes: Probes, out?: string): Promise<Check[]> {
+  const tool = (name: string): Check => {
+    const path = probes.which(name);
+    const what = packageOf(name) === name ? name : `${name} (${packageOf(name)})`;
+    if (path !== undefined) return { id: `tool.${name}`, what, state: 'ok', found: path, remedy: '', packages: [] };
+    return missing(`tool.${name}`, what, 'not installed', [packageOf(name)]);
+  };
+  const checks: Check[] = [nodeCheck(probes.nodeVersion), tool(QEMU[needs.arch]), tool('qemu-img')];
+  if (needs.machine.firmware === 'uefi') checks.push(await firmwareCheck(probes));
+  if (needs.source.kind === 'packages') {
+    checks.push(...PACKAGE_TOOLS.map(tool));
+    const there = await probes.exists(KEYRING);
+    checks.push(
+      there
+        ? { id: 'keyring', what: 'Debian archive keys', state: 'ok', found: KEYRING, remedy: '', packages: [] }
+        : missing('keyring', 'Debian archive keys', 'not installed', ['debian-archive-keyring']),
+    );
+  }
+  checks.push(await acceleratorCheck(probes), await engineCheck(probes), memoryCheck(needs, probes));
+  for (const [id, folder] of [['cache', cacheFolder()], ['runs', stateFolder()], ...(out ? [['output', out]] : [])] as [
+    string,
+    string,
+  ][]) {
+    checks.push(
+      await diskCheck(id, folder, id === 'output' ? DISK_MARGIN / 2 : needs.machine.disk / 2 + DISK_MARGIN / 2, probes),
+    );
+  }
+  return checks;
+}
+
+function missing(id: string, what: string, found: string, packages: readonly string[]): Check {
+  return { id, what, state: 'missing', found, remedy: `apt-get install ${packages.join(' ')}`, packages };
+}
+
+function nodeCheck(version: string): Check {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const fine = major > 20 || (major === 20 && minor >= 19);
+  const remedy = fine ? '' : 'install Node 20.19 or later';
+  return { id: 'node', what: 'Node', state: fine ? 'ok' : 'missing', found: version, remedy, packages: [] };
+}
+
+async function firmwareCheck(probes: Probes): Promise<Check> {
+  try {
+    const found = await probes.firmware();
+    return { id: 'firmware', what: 'UEFI firmware', state: 'ok', found, remedy: '', packages: [] };
+  } catch (error) {
+    if (!isComposeError(error)) throw error;
+    return missing('firmware', 'UEFI firmware', 'no descriptor fits', ['ovmf']);
+  }
+}
+
+async function acceleratorCheck(probes: Probes): Promise<Check> {
+  const found = await probes.accelerator();
+  const slow = !found.startsWith('kvm');
+  const remedy = slow ? 'builds work, some ten times slower; a host with KVM is faster' : '';
+  return { id: 'accelerator', what: 'accelerator', state: slow ? 'warn' : 'ok', found, remedy, packages: [] };
+}
+
+async function engineCheck(probes: Probes): Promise<Check> {
+  const found = await probes.engine();
+  if (found === 'libdeflate')
+    return { id: 'engine', what: 'compression', state: 'ok', found, remedy: '', packages: [] };
+  const remedy = 'apt-get install libdeflate0 (packing is then about three times as fast, and smaller)';
+  return { id: 'engine', what: 'compression', state: 'warn', found, remedy, packages: ['libdeflate0'] };
+}
+
+function memoryCheck(needs: Needs, probes: Probes): Check {
+  const free = probes.freeMemory();
+  const need = needs.machine.memory + SAFE_MEMORY;
+  const found = `${humanSize(free)} free, ${humanSize(need)} needed`;
+  const state = free >= need ? 'ok' : 'missing';
+  const remedy = state === 'ok' ? '' : 'end other programs, or lower machine.memory in a recipe of your own';
+  return { id: 'memory', what: 'memory', state, found, remedy, packages: [] };
+}
+
+async function diskCheck(id: string, folder: string, need: number, probes: Probes): Promise<Check> {
+  const free = await probes.freeDisk(folder);
+  const state = free >= need ? 'ok' : 'missing';
+  const found = `${humanSize(free)} free, up to ${humanSize(need)} needed`;
+  const variable = { cache: 'COMPOSE_CACHE', runs: 'COMPOSE_STATE' }[id];
+  const remedy =
+    state === 'ok' ? '' : variable ? `free some space, or set ${variable}` : 'choose another folder with --out';
+  return { id: `disk.${id}`, what: `disk for ${id}`, state, found, remedy, packages: [] };
+}
+
+/** Free bytes where `folder` is, or will be. */
+async function freeDisk(folder: string): Promise<number> {
+  for (let at = folder; ; at = dirname(at)) {
+    try {
+      const { bavail, bsize } = await statfs(at);
+      return bavail * bsize;
+    } catch (error) {
+      if (dirname(at) === at) throw error;
+    }
+  }
+}
+
+/**
+ * Looks at the host and, with `install`, lets the package manager bring what is missing and looks again.
+ * @throws HostError when installing fails
+ */
+export async function doctor(
+  needs: Needs,
+  options: { readonly install?: boolean; readonly out?: string },
+  context: Context,
+): Promise<Check[]> {
+  const probes = hostProbes(needs.arch);
+  const checks = await checkHost(needs, probes, options.out);
+  const packages = [...new Set(checks.flatMap((check) => (check.state === 'ok' ? [] : check.packages)))];
+  if (!options.install || packages.length === 0) return checks;
+  context.emit({ type: 'log', level: 'info', message: `installing ${packages.join(' ')}` });
+  const onLine = (line: string): void => context.emit({ type: 'log', level: 'debug', message: line });
+  await aptInstall(packages, { signal: context.signal, onLine });
+  return checkHost(needs, probes, options.out);
+}
+
+/** @throws HostError `host.not-ready` naming all that is missing, before anything is downloaded or started */
+export async function requireHost(plan: Plan, out: string, context: Context): Promise<void> {
+  await mkdir(out, { recursive: true }).catch(() => {});
+  await readdir(out).catch((cause: unknown) => {
+    throw new HostError('host.output', `Cannot write into ${out}: ${(cause as Error).message}`, { cause });
+  });
+  const checks = (await checkHost(plan, hostProbes(plan.arch), out)).filter((check) => check.state === 'missing');
+  context.signal.throwIfAborted();
+  if (checks.length === 0) return;
+  const install = checks.some((check) => check.packages.length > 0);
+  throw new HostError(
+    'host.not-ready',
+    `Cannot build ${plan.recipe} on this host: ${checks.map((check) => check.what).join(', ')}`,
+    {
+      hint: install
+        ? `Run: compose doctor ${plan.recipe} --source ${plan.source.kind} --install`
+        : (checks[0]?.remedy ?? ''),
+      evidence: Object.fromEntries(checks.map((check) => [check.what, `${check.found}; ${check.remedy}`])),
+    },
+  );
+}
+
+export function doctorText(checks: readonly Check[]): string {
+  const mark = { ok: 'ok', warn: 'warn', missing: 'MISSING' };
+  const rows = checks.map((check) => [mark[check.state], check.what, check.found, check.remedy && `→ ${check.remedy}`]);
+  return columns(rows).join('\n');
+}

@@ -1,0 +1,32 @@
+import { columns, humanSize } from '../formats/human.ts';
+import type { Inspection } from './inspect.ts';
+
+export function inspectText(path: string, inspection: Inspection): string {
+  const { kind, format, size, chain, partitions, system, problem } = inspection;
+  const lines = [`${path}: ${kind}, ${format}, ${humanSize(size)}`];
+  for (const backing of chain.slice(1)) lines.push(`  backed by ${backing}`);
+  if (partitions.length > 0) {
+    const rows = partitions.map((part) => [
+      `  ${part.number}`,
+      humanSize(part.size),
+      part.fileSystem?.kind ?? '-',
+      part.fileSystem?.label ?? '',
+      part.fileSystem?.uuid ?? '',
+      part.name ?? '',
+    ]);
+    lines.push('partitions', ...columns([['  #', 'SIZE', 'TYPE', 'LABEL', 'UUID', 'NAME'], ...rows], [1]));
+  }
+  if (system === undefined) return [...lines, `system    none: ${problem ?? 'nothing was found'}`].join('\n');
+  lines.push(
+    ...columns([
+      ['system', system.os],
+      ['kernel', system.kernels.join(', ') || 'none'],
+      ['initrd', system.initrds.join(', ') || 'none'],
+      ['packages', `${system.packages.length} (dpkg)`],
+      ['identity', `machine-id ${system.machineId}, ${system.hostKeys.length} SSH host keys`],
+    ]),
+    'for MAAS',
+    ...columns(system.maas.map(({ what, met, why }) => [`  ${met ? 'yes' : 'NO '}`, what, why])),
+  );
+  return lines.join('\n');
+}

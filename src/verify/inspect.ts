@@ -1,0 +1,150 @@
+import { slice } from '../disk/block-source.ts';
+import type { Disk } from '../disk/open.ts';
+import { openDisk } from '../disk/open.ts';
+import { readPartitions } from '../disk/partitions.ts';
+import { isComposeError } from '../errors.ts';
+import { type FileTree, readPath } from '../filesystem/file-tree.ts';
+import { probeFileSystem } from '../filesystem/probe.ts';
+import { findRoot } from '../filesystem/root.ts';
+import { type Package, parseDpkgStatus } from '../formats/dpkg-status.ts';
+
+/** What a disk or an artifact holds. Sizes are bytes. */
+export interface Inspection {
+  readonly kind: 'disk' | 'tar';
+  readonly format: string;
+  readonly size: number;
+  /** Files of a backing chain, the top one first. */
+  readonly chain: readonly string[];
+  readonly partitions: readonly PartitionInfo[];
+  readonly system: SystemInfo | undefined;
+  /** Why no system is described, where none is. */
+  readonly problem: string | undefined;
+}
+
+export interface PartitionInfo {
+  readonly number: number;
+  readonly start: number;
+  readonly size: number;
+  readonly type: string;
+  readonly name: string | undefined;
+  readonly uuid: string | undefined;
+  readonly fileSystem:
+    | { readonly kind: string; readonly label: string | undefined; readonly uuid: string | undefined }
+    | undefined;
+}
+
+export interface SystemInfo {
+  readonly os: string;
+  readonly id: string;
+  readonly version: string;
+  readonly kernels: readonly string[];
+  readonly initrds: readonly string[];
+  readonly packages: readonly Package[];
+  readonly machineId: 'empty' | 'set' | 'absent';
+  readonly hostKeys: readonly string[];
+  readonly maas: readonly Requirement[];
+}
+
+/** Something MAAS or curtin looks for, and whether it is there. */
+export interface Requirement {
+  readonly what: string;
+  readonly met: boolean;
+  readonly why: string;
+}
+
+/** Describes a disk image without changing it. @throws the errors of opening and reading it */
+export async function inspectDisk(path: string): Promise<Inspection> {
+  await using disk = await openDisk(path);
+  const partitions = await describePartitions(disk);
+  const base = {
+    kind: 'disk',
+    format: disk.format,
+    size: disk.size,
+    chain: disk.chain.map((link) => link.path),
+    partitions,
+  } as const;
+  try {
+    const root = await findRoot(disk);
+    return { ...base, system: await describeSystem(root.tree), problem: undefined };
+  } catch (error) {
+    if (!isComposeError(error)) throw error;
+    return { ...base, system: undefined, problem: error.message };
+  }
+}
+
+async function describePartitions(disk: Disk): Promise<PartitionInfo[]> {
+  const table = await readPartitions(disk);
+  const list: PartitionInfo[] = [];
+  for (const { number, start, size, type, name, uuid } of table.partitions) {
+    const probe = await probeFileSystem(slice(disk, start, size));
+    const fileSystem = probe === undefined ? undefined : { kind: probe.kind, label: probe.label, uuid: probe.uuid };
+    list.push({ number, start, size, type, name, uuid, fileSystem });
+  }
+  return list;
+}
+
+const decode = (bytes: Uint8Array | undefined): string => (bytes === undefined ? '' : new TextDecoder().decode(bytes));
+
+/** What a root tree is: its system, kernels, packages, and what MAAS would miss. */
+export async function describeSystem(tree: FileTree): Promise<SystemInfo> {
+  const release = parseOsRelease(decode(await readPath(tree, '/etc/os-release')));
+  const packages = parseDpkgStatus(decode(await readPath(tree, '/var/lib/dpkg/status')));
+  const boot = (await tree.list('/boot')).map((entry) => baseName(entry.path));
+  const ssh = (await tree.list('/etc/ssh')).map((entry) => baseName(entry.path));
+  const machineId = await readPath(tree, '/etc/machine-id');
+  const there = async (path: string): Promise<boolean> => (await tree.lookup(path, { follow: true })) !== undefined;
+  const kernels = boot.filter((name) => /^vmlinu[xz]-/.test(name));
+  const initrds = boot.filter((name) => /^(initrd|initramfs)/.test(name));
+  const hooks = await tree.lookup('/curtin/curtin-hooks', { follow: true });
+  const maas: Requirement[] = [
+    { what: 'kernel in /boot', met: kernels.length > 0, why: 'curtin boots the kernel the image brings' },
+    { what: 'initrd in /boot', met: initrds.length > 0, why: 'the installed system needs one to find its root' },
+    {
+      what: 'cloud-init',
+      met: await there('/usr/bin/cloud-init'),
+      why: 'MAAS runs "cloud-init --version" in every custom image',
+    },
+    {
+      what: 'netplan',
+      met: await there('/usr/sbin/netplan'),
+      why: 'MAAS runs "netplan info" where base_image is Ubuntu',
+    },
+    {
+      what: 'grub-install',
+      met: await there('/usr/sbin/grub-install'),
+      why: 'a tar image gets its boot loader on the machine',
+    },
+    { what: 'efibootmgr', met: await there('/usr/bin/efibootmgr'), why: 'curtin registers the boot loader with UEFI' },
+    { what: 'growpart', met: await there('/usr/bin/growpart'), why: 'a dd image grows to its disk on the first boot' },
+    {
+      what: '/curtin/curtin-hooks',
+      met: hooks !== undefined && (hooks.mode & 0o111) !== 0,
+      why: 'a Linux dd image is found and configured by it',
+    },
+  ];
+  return {
+    os: release.PRETTY_NAME ?? release.NAME ?? 'unknown',
+    id: release.ID ?? 'unknown',
+    version: release.VERSION_ID ?? '',
+    kernels,
+    initrds,
+    packages,
+    machineId: machineId === undefined ? 'absent' : machineId.length === 0 ? 'empty' : 'set',
+    hostKeys: ssh.filter((name) => /^ssh_host_.*_key$/.test(name)),
+    maas,
+  };
+}
+
+function baseName(path: Uint8Array): string {
+  return new TextDecoder().decode(path.subarray(path.lastIndexOf(0x2f) + 1));
+}
+
+/** Settings of os-release(5). */
+export function parseOsRelease(text: string): Record<string, string> {
+  const settings: Record<string, string> = {};
+  for (const line of text.split('\n')) {
+    const match = /^([A-Z_][A-Z0-9_]*)=(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S*))\s*$/.exec(line);
+    if (match !== null) settings[match[1] ?? ''] = (match[2] ?? match[3] ?? match[4] ?? '').replace(/\\(.)/g, '$1');
+  }
+  return settings;
+}
