@@ -66,7 +66,10 @@ export function commandOf<O>(verb: Verb<O>): CommandModule<GlobalOptions, O & Gl
       using signals = abortOnSignals();
       let answer: Answer;
       try {
-        answer = await verb.run(options, { emit: (event) => renderer.event(event), signal: signals.signal });
+        answer = await verb.run(options as unknown as O & GlobalOptions, {
+          emit: (event) => renderer.event(event),
+          signal: signals.signal,
+        });
       } finally {
         renderer.close();
       }

@@ -1,0 +1,46 @@
+import { loadRecipe } from '../../recipe/load.ts';
+import { plan } from '../../recipe/plan.ts';
+import { allRecipes, listText, planText, showText } from '../../recipe/text.ts';
+import type { Verb } from '../command.ts';
+import { planOptions, type RecipeFlags, recipeFlags } from '../recipe-flags.ts';
+
+export const list: Verb<object> = {
+  command: 'list',
+  describe: 'the recipes that come with compose, and how far each is proven',
+  examples: [['list', 'all recipes with their grade']],
+  options: (yargs) => yargs,
+  run: async () => {
+    const recipes = allRecipes();
+    return { data: recipes, text: listText(recipes) };
+  },
+};
+
+export const show: Verb<{ recipe: string }> = {
+  command: 'show <recipe>',
+  describe: 'one recipe: sources, variables, what MAAS is told',
+  examples: [['show debian-12', 'its variables and outputs']],
+  options: (yargs) =>
+    yargs.positional('recipe', {
+      type: 'string',
+      demandOption: true,
+      describe: 'a name from "compose list", or a recipe file',
+    }),
+  run: async ({ recipe: name }) => {
+    const recipe = loadRecipe(name);
+    return { data: recipe, text: showText(recipe) };
+  },
+};
+
+export const planVerb: Verb<RecipeFlags> = {
+  command: 'plan <recipe>',
+  describe: 'what "build" would do, decided and checked without doing it',
+  examples: [
+    ['plan debian-12', 'sources, steps, artifacts'],
+    ['plan ./web-node.yaml --set mirror=http://mirror.example/debian --json', 'a recipe of your own, as JSON'],
+  ],
+  options: recipeFlags,
+  run: async (flags) => {
+    const planned = plan(planOptions(flags));
+    return { data: planned, text: planText(planned) };
+  },
+};

@@ -1,0 +1,34 @@
+import type { Argv } from 'yargs';
+import { doctor, doctorText } from '../../build/doctor.ts';
+import { plan } from '../../recipe/plan.ts';
+import type { GlobalOptions, Verb } from '../command.ts';
+
+type Flags = { recipe: string; source: string | undefined; install: boolean; out: string | undefined };
+
+/** Exit status when something required is missing (design section 4). */
+const NOT_READY = 3;
+
+export const doctorVerb: Verb<Flags> = {
+  command: 'doctor [recipe]',
+  describe: 'what this host has and lacks for building a recipe, each line with its remedy',
+  examples: [
+    ['doctor debian-12 --source packages', 'look only'],
+    ['doctor debian-12 --source packages --install', 'let the package manager bring what is missing'],
+  ],
+  options: (yargs) =>
+    yargs.positional('recipe', { type: 'string', default: 'debian-12', describe: 'the recipe to look for' }).options({
+      source: { type: 'string', describe: 'cloudimg or packages' },
+      install: {
+        type: 'boolean',
+        default: false,
+        describe: 'install what is missing with apt-get, as root or by sudo',
+      },
+      out: { type: 'string', describe: 'folder the artifacts would go to' },
+    }) as unknown as Argv<Flags & GlobalOptions>,
+  run: async ({ recipe, source, install, out }, context) => {
+    const needs = plan({ recipe, env: process.env, ...(source === undefined ? {} : { source }) });
+    const checks = await doctor(needs, { install, ...(out === undefined ? {} : { out }) }, context);
+    const ready = checks.every((check) => check.state !== 'missing');
+    return { data: checks, text: doctorText(checks), ...(ready ? {} : { exitCode: NOT_READY }) };
+  },
+};

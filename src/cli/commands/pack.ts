@@ -1,0 +1,49 @@
+import { basename, resolve } from 'node:path';
+import type { Argv } from 'yargs';
+import { parseFileTypes } from '../../pack/filetypes.ts';
+import { pack } from '../../pack/pack.ts';
+import { artifactText } from '../artifact-text.ts';
+import type { GlobalOptions, Verb } from '../command.ts';
+import { type PackFlags, packFlags, packSettings } from './build.ts';
+
+type Flags = PackFlags & {
+  disk: string;
+  format: string[];
+  out: string;
+  name: string | undefined;
+  seal: boolean;
+  title: string | undefined;
+  'base-image': string | undefined;
+};
+
+export const packVerb: Verb<Flags> = {
+  command: 'pack <disk>',
+  describe: 'turn a disk image into the artifacts MAAS deploys',
+  examples: [
+    ['pack disk.qcow2 --format tgz,ddgz --out images', 'both kinds from one disk'],
+    ['pack disk.raw --format tgz --no-seal --out images', 'the tree exactly as it is'],
+  ],
+  options: (yargs) =>
+    packFlags(yargs)
+      .positional('disk', { type: 'string', demandOption: true, describe: 'a raw or qcow2 image' })
+      .options({
+        format: { type: 'string', array: true, default: ['tgz'], describe: 'MAAS filetypes, comma-separated' },
+        out: { type: 'string', default: 'images', describe: 'folder for the artifacts' },
+        name: { type: 'string', describe: "base name of the artifacts; the disk's by default" },
+        seal: { type: 'boolean', default: true, describe: 'take out identity, keys, state and logs' },
+        title: { type: 'string', describe: 'title in MAAS' },
+        'base-image': { type: 'string', describe: 'base_image in MAAS, such as ubuntu/noble' },
+      }) as unknown as Argv<Flags & GlobalOptions>,
+  run: async (flags, context) => {
+    const name = flags.name ?? basename(flags.disk).replace(/\.(qcow2|raw|img)$/, '');
+    const maas = {
+      name,
+      ...(flags.title === undefined ? {} : { title: flags.title }),
+      ...(flags['base-image'] === undefined ? {} : { base_image: flags['base-image'] }),
+    };
+    const filetypes = parseFileTypes(flags.format);
+    const options = { disk: flags.disk, out: resolve(flags.out), name, filetypes, seal: flags.seal, maas };
+    const result = await pack({ ...options, ...packSettings(flags) }, context);
+    return { data: result, text: artifactText(result, maas) };
+  },
+};

@@ -1,0 +1,35 @@
+/** The public face of compose: every verb is a function with options, an AbortSignal and typed events. */
+
+export type { BuildOptions, BuildResult } from './build/build.ts';
+export { build } from './build/build.ts';
+export type { Check } from './build/doctor.ts';
+export { doctor } from './build/doctor.ts';
+export {
+  ComposeError,
+  FormatError,
+  HostError,
+  InterruptedError,
+  isComposeError,
+  MachineError,
+  PackError,
+  ProvisionError,
+  RecipeError,
+  SourceError,
+  UsageError,
+} from './errors.ts';
+export type { ComposeEvent, Context, Emit } from './events.ts';
+export { EVENT_VERSION, quietContext } from './events.ts';
+export type { FileType } from './pack/filetypes.ts';
+export type { PackOptions, PackResult } from './pack/pack.ts';
+export { pack } from './pack/pack.ts';
+export type { Artifact, MaasEntry } from './pack/records.ts';
+export { catalogueNames } from './recipe/catalogue.ts';
+export { loadRecipe } from './recipe/load.ts';
+export type { Plan, PlanOptions } from './recipe/plan.ts';
+export { plan } from './recipe/plan.ts';
+export type { Recipe, RecipeInput } from './recipe/schema.ts';
+export { defineRecipe } from './recipe/schema.ts';
+export type { MadeSeed, SeedOptions } from './seed/make.ts';
+export { makeSeed } from './seed/make.ts';
+export type { Inspection } from './verify/inspect.ts';
+export { inspect } from './verify/inspect-artifact.ts';

@@ -1,0 +1,113 @@
+import type { Context } from '../events.ts';
+import type { Entry, EntryKind, FileTree } from '../filesystem/file-tree.ts';
+import { readTar, type TarEntry } from '../formats/tar/reader.ts';
+import { describeSystem, type Inspection } from './inspect.ts';
+
+/** Files whose content an inspection reads; nothing else of the archive is kept. */
+const READ = new Set(['etc/os-release', 'usr/lib/os-release', 'var/lib/dpkg/status', 'etc/machine-id']);
+const MOST = 64 * 1024 * 1024;
+const KINDS: Readonly<Record<TarEntry['type'], EntryKind>> = {
+  file: 'file',
+  hardLink: 'file',
+  symlink: 'symlink',
+  character: 'character',
+  block: 'block',
+  directory: 'directory',
+  fifo: 'fifo',
+};
+
+/** Describes the tree in a tar stream, in one pass and without unpacking it. */
+export async function inspectTar(chunks: AsyncIterable<Uint8Array>, context: Context): Promise<Inspection> {
+  const entries = new Map<string, Entry>();
+  for await (const member of readTar(chunks)) {
+    context.signal.throwIfAborted();
+    const key = keyOf(member.name);
+    const bytes = READ.has(key) && member.type === 'file' ? await member.content(MOST) : new Uint8Array(0);
+    entries.set(key, toEntry(member, key, bytes));
+  }
+  const base = { kind: 'tar', format: 'tar, compressed by gzip', size: 0, chain: [], partitions: [] } as const;
+  if (!entries.has('etc')) return { ...base, system: undefined, problem: 'the archive holds no /etc' };
+  return { ...base, system: await describeSystem(new ArchiveTree(entries)), problem: undefined };
+}
+
+function keyOf(name: Uint8Array): string {
+  return Buffer.from(name)
+    .toString('utf8')
+    .replace(/^(\.?\/)+/, '')
+    .replace(/\/+$/, '')
+    .replace(/^\.$/, '');
+}
+
+function toEntry(member: TarEntry, key: string, content: Uint8Array): Entry {
+  const { mode, uid, gid, mtime, xattrs, linkName, size } = member;
+  const kind = KINDS[member.type];
+  return {
+    path: Buffer.from(key),
+    kind,
+    mode,
+    uid,
+    gid,
+    mtime,
+    inode: 0,
+    links: 1,
+    xattrs,
+    ...(kind === 'symlink' && linkName !== undefined ? { target: linkName } : {}),
+    ...(kind === 'file'
+      ? { data: { size: content.length || (READ.has(key) ? 0 : size), extents: [], inline: content } }
+      : {}),
+  };
+}
+
+/** The entries of an archive as a tree to look into. */
+class ArchiveTree implements FileTree {
+  readonly #entries: ReadonlyMap<string, Entry>;
+
+  constructor(entries: ReadonlyMap<string, Entry>) {
+    this.#entries = entries;
+  }
+
+  async *entries(): AsyncGenerator<Entry> {
+    yield* this.#entries.values();
+  }
+
+  async lookup(path: string | Uint8Array, options: { readonly follow?: boolean } = {}): Promise<Entry | undefined> {
+    let parts = textOf(path)
+      .split('/')
+      .filter((part) => part !== '');
+    for (let at = 0, links = 0; at < parts.length; at++) {
+      const key = parts.slice(0, at + 1).join('/');
+      const entry = this.#entries.get(key);
+      const last = at === parts.length - 1;
+      if (entry?.kind !== 'symlink' || (last && !options.follow)) continue;
+      if (++links > 40) return undefined;
+      const target = textOf(entry.target ?? new Uint8Array(0));
+      const base = target.startsWith('/') ? [] : parts.slice(0, at);
+      parts = normalize([...base, ...target.split('/'), ...parts.slice(at + 1)]);
+      at = -1;
+    }
+    return this.#entries.get(parts.join('/'));
+  }
+
+  async list(path: string | Uint8Array): Promise<Entry[]> {
+    const folder = await this.lookup(path, { follow: true });
+    if (folder?.kind !== 'directory') return [];
+    const prefix = folder.path.length === 0 ? '' : `${textOf(folder.path)}/`;
+    const inside = [...this.#entries].filter(
+      ([key]) => key.startsWith(prefix) && !key.slice(prefix.length).includes('/') && key !== '',
+    );
+    return inside.map(([, entry]) => entry);
+  }
+}
+
+function textOf(path: string | Uint8Array): string {
+  return typeof path === 'string' ? path : Buffer.from(path).toString('utf8');
+}
+
+function normalize(parts: readonly string[]): string[] {
+  const out: string[] = [];
+  for (const part of parts) {
+    if (part === '..') out.pop();
+    else if (part !== '' && part !== '.') out.push(part);
+  }
+  return out;
+}
