@@ -83,8 +83,7 @@ function match(descriptor: Descriptor, path: string, arch: Arch, secureBoot: boo
   const { mapping } = descriptor;
   const features = descriptor.features ?? [];
   if (!descriptor['interface-types']?.includes('uefi') || mapping?.device !== 'flash') return undefined;
-  if (features.includes('requires-smm') || features.includes('amd-sev') || features.includes('intel-tdx'))
-    return undefined;
+  if (features.includes('requires-smm')) return undefined;
   if (secureBoot !== features.includes('enrolled-keys')) return undefined;
   const target = descriptor.targets?.find(({ architecture }) => architecture === ARCHITECTURE[arch]);
   if (!target?.machines.some((pattern) => pattern.replace(/\*$/, '').startsWith(MACHINE[arch]))) return undefined;
