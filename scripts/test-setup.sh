@@ -3,7 +3,8 @@
 set -eu
 packages="
   qemu-system-x86 qemu-utils ovmf mmdebstrap debian-archive-keyring gpgv libdeflate0
-  e2fsprogs mtools dosfstools gdisk fdisk
+  e2fsprogs mtools dosfstools gdisk fdisk util-linux xfsprogs btrfs-progs
+  cryptsetup-bin ntfs-3g exfatprogs squashfs-tools
   acl attr busybox-static dropbear-bin genisoimage libarchive-tools openssh-client openssh-server
   pigz python3 strace tmux xorriso
 "

@@ -1,8 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { SourceError } from '../errors.ts';
@@ -175,6 +174,7 @@ function transportError(url: string, error: unknown): unknown {
   });
 }
 
+/** Appends the body at `start`. What has arrived is on disk before more is taken, so that a break loses nothing. */
 async function save(
   response: Response,
   part: string,
@@ -184,28 +184,19 @@ async function save(
 ): Promise<number> {
   let done = start;
   let told = 0;
-  const file = createWriteStream(part, start > 0 ? { flags: 'r+', start } : { flags: 'w' });
-  await pipeline(
-    Readable.from((response.body ?? []) as AsyncIterable<Uint8Array>, { objectMode: false }),
-    async function* (source: AsyncIterable<Uint8Array>) {
-      for await (const chunk of source) {
-        done += chunk.length;
-        if (performance.now() - told > 200) {
-          told = performance.now();
-          context.emit({
-            type: 'progress',
-            phase: 'acquire',
-            done,
-            unit: 'bytes',
-            ...(total === undefined ? {} : { total }),
-          });
-        }
-        yield chunk;
-      }
-    },
-    file,
-    { signal: context.signal },
-  );
+  const file = await open(part, start > 0 ? 'r+' : 'w');
+  try {
+    for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+      await file.write(chunk, 0, chunk.length, done);
+      done += chunk.length;
+      if (performance.now() - told < 200) continue;
+      told = performance.now();
+      const of = total === undefined ? {} : { total };
+      context.emit({ type: 'progress', phase: 'acquire', done, unit: 'bytes', ...of });
+    }
+  } finally {
+    await file.close();
+  }
   return done;
 }
 

@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { MachineError } from '../errors.ts';
+import { isComposeError, MachineError } from '../errors.ts';
 import { LineSplitter, parseQmp, type QmpEvent } from '../formats/qmp.ts';
 
 /** The commands compose sends, with what they take and answer (QEMU qapi/). */
@@ -116,7 +116,7 @@ export class QmpSession implements AsyncDisposable {
     this.#socket.destroy();
     this.#log?.end();
     for (const pending of this.#pending.values()) {
-      pending.reject(cause instanceof MachineError ? cause : this.#closed);
+      pending.reject(isComposeError(cause) ? cause : this.#closed);
     }
     this.#pending.clear();
   }

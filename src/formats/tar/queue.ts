@@ -13,7 +13,9 @@ export class ByteQueue {
     while (this.#at === this.#chunk.length) {
       const next = await this.#source.next();
       if (next.done) return new Uint8Array(0);
-      this.#chunk = next.value;
+      // A Buffer's slice() is a view; a plain array's is a copy, which take() promises.
+      const { buffer, byteOffset, length } = next.value;
+      this.#chunk = new Uint8Array(buffer, byteOffset, length);
       this.#at = 0;
     }
     const part = this.#chunk.subarray(this.#at, this.#at + most);

@@ -1,0 +1,202 @@
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compose } from '../../fixtures/cli.ts';
+
+const run = promisify(execFile);
+let folder = '';
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'compose-cli-'));
+  await disk('good', ['root']);
+  await disk('two', ['root', 'root']);
+  await disk('none', ['data']);
+  await run('qemu-img', ['convert', '-O', 'qcow2', join(folder, 'good.raw'), join(folder, 'good.qcow2')]);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** A raw GPT disk with an 8 MiB ext4 file system for each of `kinds`. */
+async function disk(name: string, kinds: readonly ('root' | 'data')[]): Promise<void> {
+  const path = join(folder, `${name}.raw`);
+  await truncate(await touch(path), (2 + 8 * kinds.length + 1) * 1024 * 1024);
+  for (const [at, kind] of kinds.entries()) {
+    const tree = join(folder, `${name}-${at}`);
+    const text =
+      kind === 'root'
+        ? 'mkdir -p "$1/etc" && echo ID=test > "$1/etc/os-release"'
+        : 'mkdir -p "$1" && echo x > "$1/file"';
+    await run('sh', ['-euc', text, 'sh', tree]);
+    const start = 1 + 8 * at;
+    await run('mke2fs', ['-q', '-F', '-t', 'ext4', '-d', tree, '-E', `offset=${start * 1024 * 1024}`, path, '8192k']);
+    await run('sgdisk', ['-n', `${at + 1}:${start * 2048}:${(start + 8) * 2048 - 1}`, path]);
+  }
+}
+
+async function touch(path: string): Promise<string> {
+  await writeFile(path, '');
+  return path;
+}
+
+async function packing(
+  name: string,
+  ...more: string[]
+): Promise<Awaited<ReturnType<typeof compose>> & { left: string[] }> {
+  const out = join(folder, `out-${name}-${more.length}`);
+  const result = await compose(['pack', join(folder, name), '--out', out, '--name', 'x', ...more]);
+  return { ...result, left: existsSync(out) ? readdirSync(out) : [] };
+}
+
+test('a disk becomes an artifact with its records', async () => {
+  const { status, stdout, left } = await packing('good.qcow2', '--format', 'tgz,ddgz', '--json');
+  expect(status).toBe(0);
+  expect(left.sort()).toEqual(['SHA256SUMS', 'x.dd.gz', 'x.dd.gz.maas.json', 'x.tar.gz', 'x.tar.gz.maas.json']);
+  expect(JSON.parse(stdout).artifacts.map((one: { filetype: string }) => one.filetype)).toEqual(['tgz', 'ddgz']);
+});
+
+test.each([
+  ['two.raw', 7, 'root.ambiguous', 'partition 2'],
+  ['none.raw', 7, 'root.none', 'partition 1'],
+  ['gone.raw', 7, 'disk.not-found', 'gone.raw'],
+])('packing %s ends with status %d and %s', async (name, status, code, said) => {
+  const result = await packing(name);
+  expect(result.status).toBe(status);
+  expect(result.stderr).toContain(code);
+  expect(result.stderr).toContain(said);
+  expect(result.left).toEqual([]);
+});
+
+test('a file system that was not cleanly unmounted is refused with the command that mends it', async () => {
+  const path = join(folder, 'dirty.raw');
+  await run('cp', [join(folder, 'good.raw'), path]);
+  await run('debugfs', ['-w', '-R', 'feature needs_recovery', `${path}?offset=1048576`]);
+  const result = await packing('dirty.raw');
+  expect(result.status).toBe(7);
+  expect(result.stderr).toContain('ext4.not-clean');
+  expect(result.stderr).toContain('e2fsck');
+  expect(result.left).toEqual([]);
+});
+
+test('a truncated qcow2 is refused and leaves nothing', async () => {
+  const path = join(folder, 'short.qcow2');
+  await run('cp', [join(folder, 'good.qcow2'), path]);
+  await truncate(path, 300_000);
+  const result = await packing('short.qcow2');
+  expect(result.status).toBe(7);
+  expect(result.stderr).toMatch(/code {3}(qcow2\.truncated|disk\.)/);
+  expect(result.left).toEqual([]);
+});
+
+test('a full output disk is said so and leaves nothing', async (context) => {
+  if (process.getuid?.() !== 0) context.skip('mounting a small tmpfs needs root');
+  const small = join(folder, 'small');
+  await run('mkdir', [small]);
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', small]);
+  try {
+    const result = await compose([
+      'pack',
+      join(folder, 'good.qcow2'),
+      '--out',
+      small,
+      '--name',
+      'x',
+      '--format',
+      'ddraw',
+      '--no-seal',
+    ]);
+    expect(result.status).toBe(7);
+    expect(result.stderr).toContain('pack.disk-full');
+    expect(readdirSync(small)).toEqual([]);
+  } finally {
+    await run('umount', [small]);
+  }
+});
+
+test.each([
+  [['pack'], 'usage'],
+  [['frobnicate'], 'usage'],
+  [['pack', 'x', '--frmat', 'tgz'], 'usage'],
+  [['pack', 'x', '--format', 'zst'], 'filetype.unknown'],
+  [['build', 'debain-12'], 'recipe.unknown'],
+  [['plan', 'debian-12', '--set', 'kernal=x'], 'variable.unknown'],
+])('compose %j is bad usage: %s', async (args, code) => {
+  const result = await compose(args);
+  expect(result.status).toBe(2);
+  expect(result.stderr).toContain(`code   ${code}`);
+  expect(result.stderr).toContain('next   ');
+  expect(result.stdout).toBe('');
+});
+
+test('a host without QEMU is told what to install, with status 3', async () => {
+  const env = { PATH: join(folder, 'empty-path') };
+  const result = await compose(['doctor', 'debian-12', '--json'], { env });
+  const checks = JSON.parse(result.stdout) as { id: string; state: string; remedy: string }[];
+  expect(checks.find((check) => check.id === 'tool.qemu-img')).toMatchObject({
+    state: 'missing',
+    remedy: 'apt-get install qemu-utils',
+  });
+  expect(result.status).toBe(3);
+});
+
+test.each(['list', 'show', 'plan', 'build', 'pack', 'inspect', 'seed', 'doctor'])(
+  'compose %s --help has an example',
+  async (verb) => {
+    const { status, stdout } = await compose([verb, '--help']);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/Examples:\n\s+compose /);
+  },
+);
+
+test('ndjson is one event a line on standard error', async () => {
+  const { stderr } = await packing('good.raw', '--format', 'tgz', '--log', 'ndjson');
+  const events = stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(events.map((event) => event.type)).toContain('artifact');
+  expect(events.every((event) => event.v === 1 && typeof event.time === 'string')).toBe(true);
+});
+
+test('an interrupt ends with 130 and leaves nothing', async () => {
+  const { spawn } = await import('node:child_process');
+  const { packageRoot } = await import('../../src/host/built-module.ts');
+  const big = join(folder, 'big.raw');
+  await truncate(await touch(big), 64 * 1024 ** 3);
+  const out = join(folder, 'out-interrupted');
+  const child = spawn(process.execPath, [
+    join(packageRoot(), 'dist/src/cli/main.js'),
+    'pack',
+    big,
+    '--format',
+    'ddgz',
+    '--no-seal',
+    '--out',
+    out,
+    '--log',
+    'ndjson',
+  ]);
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    if (text.includes('"type":"progress"')) child.kill('SIGINT');
+  });
+  const status = await new Promise((resolve) => child.once('close', resolve));
+  expect(status).toBe(130);
+  expect(readdirSync(out)).toEqual([]);
+});
+
+test('a seed is checked before it is written', async () => {
+  const good = join(folder, 'user-data');
+  await writeFile(good, '#cloud-config\npackages: [x]\n');
+  const made = await compose(['seed', '--user-data', good, '--out', join(folder, 'seed.iso')]);
+  expect(made.status).toBe(0);
+  const { stdout } = await run('blkid', ['-p', '-o', 'value', '-s', 'LABEL', join(folder, 'seed.iso')]);
+  expect(stdout.trim()).toBe('cidata');
+  const bad = join(folder, 'bad-data');
+  await writeFile(bad, 'packages: [x]\n');
+  const refused = await compose(['seed', '--user-data', bad, '--out', join(folder, 'bad.iso')]);
+  expect(refused.status).toBe(2);
+  expect(refused.stderr).toContain('#cloud-config');
+  expect(existsSync(join(folder, 'bad.iso'))).toBe(false);
+});

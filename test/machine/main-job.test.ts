@@ -1,0 +1,199 @@
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bootDisk } from '../../fixtures/boot-disk.ts';
+import { compose } from '../../fixtures/cli.ts';
+import { describeTree, extractAsCurtin, mountReadOnly, treeDifferences } from '../../fixtures/reference-tree.ts';
+import { openDisk } from '../../src/disk/open.ts';
+import { readPartitions } from '../../src/disk/partitions.ts';
+
+const run = promisify(execFile);
+const MINUTES = 60_000;
+
+/** The whole main job, once; everything below looks at what it left. */
+describe('compose build debian-12 --source packages', () => {
+  let folder = '';
+  let out = '';
+  let runDir = '';
+  let raw = '';
+  let rootStart = 0;
+  let built: { status: number | null; stdout: string; stderr: string };
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'compose-main-'));
+    out = join(folder, 'out');
+    const env = { COMPOSE_STATE: join(folder, 'state') };
+    built = await compose(
+      ['build', 'debian-12', '--source', 'packages', '--out', out, '--keep-run', '--log', 'plain'],
+      { env },
+    );
+    if (built.status !== 0) throw new Error(`the build failed:\n${built.stderr}`);
+    runDir = join(folder, 'state/runs', readdirSync(join(folder, 'state/runs'))[0] ?? '');
+    raw = join(folder, 'disk.raw');
+    await run('qemu-img', ['convert', '-O', 'raw', join(runDir, 'disk.qcow2'), raw]);
+    await using disk = await openDisk(raw);
+    rootStart = (await readPartitions(disk)).partitions.find((part) => part.number === 2)?.start ?? 0;
+  }, 15 * MINUTES);
+
+  afterAll(() => rm(folder, { recursive: true, force: true }), MINUTES);
+
+  test('ends by printing artifacts, digests and the upload command', () => {
+    expect(built.stdout).toContain(join(out, 'debian-12-amd64.tar.gz'));
+    expect(built.stdout).toMatch(/sha256 [0-9a-f]{64} {2}debian-12-amd64\.dd\.gz/);
+    expect(built.stdout).toMatch(/maas \$PROFILE boot-resources create name=debian-12 .*filetype=tgz .*content@=/);
+    expect(readdirSync(out).sort()).toEqual([
+      'SHA256SUMS',
+      'debian-12-amd64.build.json',
+      'debian-12-amd64.dd.gz',
+      'debian-12-amd64.dd.gz.maas.json',
+      'debian-12-amd64.tar.gz',
+      'debian-12-amd64.tar.gz.maas.json',
+    ]);
+  });
+
+  test('records agree with the files', async () => {
+    await run('sha256sum', ['--check', 'SHA256SUMS'], { cwd: out });
+    const maas = JSON.parse(readFileSync(join(out, 'debian-12-amd64.tar.gz.maas.json'), 'utf8'));
+    expect(maas).toMatchObject({
+      file: 'debian-12-amd64.tar.gz',
+      filetype: 'tgz',
+      architecture: 'amd64/generic',
+      name: 'debian-12',
+      title: 'Debian 12 (bookworm)',
+      base_image: 'ubuntu/jammy',
+      size: statSync(join(out, 'debian-12-amd64.tar.gz')).size,
+    });
+    const manifest = JSON.parse(readFileSync(join(out, 'debian-12-amd64.build.json'), 'utf8'));
+    expect(manifest.guest.argv).toContain('-accel');
+    expect(manifest.inputs[0]).toMatchObject({ kind: 'packages', suite: 'bookworm' });
+    expect(manifest.packages.map((one: { name: string }) => one.name)).toEqual(
+      expect.arrayContaining(['cloud-init', 'linux-image-amd64', 'netplan.io']),
+    );
+  });
+
+  test(
+    'an unsealed tgz, extracted as curtin does, equals the disk as the kernel mounts it',
+    async () => {
+      const unsealed = join(folder, 'unsealed');
+      const disk = join(runDir, 'disk.qcow2');
+      const packed = await compose(['pack', disk, '--no-seal', '--name', 'x', '--format', 'tgz', '--out', unsealed]);
+      expect(packed.stderr).not.toContain('error');
+      await using mounted = await mountReadOnly(raw, rootStart);
+      await using extracted = await extractAsCurtin(join(unsealed, 'x.tar.gz'));
+      const expected = await describeTree(mounted.path);
+      expect(expected.size).toBeGreaterThan(15_000);
+      expect(treeDifferences(expected, await describeTree(extracted.path))).toEqual([]);
+    },
+    5 * MINUTES,
+  );
+
+  test(
+    'the sealed tgz differs from the disk by the seal alone',
+    async () => {
+      await using mounted = await mountReadOnly(raw, rootStart);
+      await using extracted = await extractAsCurtin(join(out, 'debian-12-amd64.tar.gz'));
+      const { sealed } = JSON.parse(readFileSync(join(out, 'debian-12-amd64.build.json'), 'utf8')) as {
+        sealed: string[];
+      };
+      const touched = sealed.map((line) => line.replace(/^\w+ \//, ''));
+      const isTouched = (path: string): boolean => touched.some((one) => path === one || path.startsWith(`${one}/`));
+      const keep = (tree: Map<string, string>): Map<string, string> =>
+        new Map([...tree].filter(([path]) => !isTouched(path)));
+      const [expected, actual] = [await describeTree(mounted.path), await describeTree(extracted.path)];
+      expect(treeDifferences(keep(expected), keep(actual))).toEqual([]);
+      expect(actual.get('etc/machine-id')).toMatch(/size=0/);
+      for (const gone of [
+        'etc/ssh/ssh_host_ed25519_key',
+        'root/.ssh',
+        'var/lib/cloud/instance',
+        'var/log/cloud-init.log',
+      ]) {
+        expect(expected.has(gone), `${gone} was on the disk`).toBe(true);
+        expect(actual.has(gone), `${gone} is in the artifact`).toBe(false);
+      }
+    },
+    5 * MINUTES,
+  );
+
+  test(
+    'the same disk gives the same bytes with 1 and with 2 workers',
+    async () => {
+      const disk = join(runDir, 'disk.qcow2');
+      const digests: string[] = [];
+      for (const workers of ['1', '2']) {
+        const to = join(folder, `workers-${workers}`);
+        const args = [
+          'pack',
+          disk,
+          '--format',
+          'tgz,ddgz',
+          '--name',
+          'debian-12-amd64',
+          '--out',
+          to,
+          '--workers',
+          workers,
+        ];
+        const packed = await compose(args, { env: { TZ: workers === '1' ? 'Asia/Tokyo' : 'America/New_York' } });
+        expect(packed.status, packed.stderr).toBe(0);
+        digests.push(readFileSync(join(to, 'SHA256SUMS'), 'utf8'));
+      }
+      expect(digests[0]).toBe(digests[1]);
+      expect(digests[0]).toBe(readFileSync(join(out, 'SHA256SUMS'), 'utf8'));
+    },
+    5 * MINUTES,
+  );
+
+  test(
+    'the ddgz, restored as curtin does, is sound and boots until cloud-init is done',
+    async () => {
+      const restored = join(folder, 'restored.raw');
+      const artifact = join(out, 'debian-12-amd64.dd.gz');
+      await run('bash', ['-euc', 'zcat "$1" | dd bs=4M conv=sparse of="$2" status=none', 'bash', artifact, restored]);
+      await run('truncate', ['--size', `${statSync(raw).size}`, restored]);
+      await run('sgdisk', ['--verify', restored]);
+      const volume = join(folder, 'root.ext4');
+      await run('bash', [
+        '-euc',
+        `dd if="$1" of="$2" bs=1M skip=${rootStart / 2 ** 20} conv=sparse status=none`,
+        'bash',
+        restored,
+        volume,
+      ]);
+      await run('e2fsck', ['-fn', volume]);
+      await using booted = await bootDisk(restored, 'raw');
+      expect(booted.cloudInit).toBe('done');
+      const { session } = booted;
+      const failed = await session.run('systemctl --failed --no-legend --plain | cut -d" " -f1');
+      expect(failed.stdout.trim()).toBe('');
+      expect((await session.run('cat /etc/machine-id')).stdout.trim()).toMatch(/^[0-9a-f]{32}$/);
+      expect((await session.run('netplan info && cloud-init --version')).exitCode).toBe(0);
+      expect((await session.run('test -x /curtin/curtin-hooks')).exitCode).toBe(0);
+    },
+    10 * MINUTES,
+  );
+
+  test(
+    'inspect finds in the artifacts what MAAS needs',
+    async () => {
+      for (const file of ['debian-12-amd64.tar.gz', 'debian-12-amd64.dd.gz']) {
+        const { stdout, stderr } = await compose(['inspect', join(out, file), '--json']);
+        const { system } = JSON.parse(stdout || `{"system": ${JSON.stringify(stderr)}}`);
+        expect(system).toMatchObject({ id: 'debian', version: '12', machineId: 'empty', hostKeys: [] });
+        expect(system.maas.filter((one: { met: boolean }) => !one.met)).toEqual([]);
+      }
+    },
+    3 * MINUTES,
+  );
+
+  test('no process and no temporary name is left', async () => {
+    const { stdout } = await run('pgrep', ['-fc', 'compose-debian-12']).catch(() => ({ stdout: '0' }));
+    expect(Number(stdout)).toBe(0);
+    expect(readdirSync(out).filter((name) => name.includes('partial'))).toEqual([]);
+    expect(existsSync(join(runDir, 'qemu.sh'))).toBe(true);
+  });
+});

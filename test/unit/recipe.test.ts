@@ -1,0 +1,147 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ComposeError } from '../../src/errors.ts';
+import { loadRecipe } from '../../src/recipe/load.ts';
+import { plan } from '../../src/recipe/plan.ts';
+import { parseSize } from '../../src/recipe/schema.ts';
+import { distance, nearest } from '../../src/recipe/suggest.ts';
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'compose-recipe-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function file(name: string, text: string): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, text);
+  return path;
+}
+
+async function refusal(work: () => unknown): Promise<ComposeError> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof ComposeError) return error;
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+
+test.each([
+  ['4G', 4 * 1024 ** 3],
+  ['512M', 512 * 1024 ** 2],
+  ['1.5 GiB', 1.5 * 1024 ** 3],
+  [1024, 1024],
+  ['lots', undefined],
+  ['-1G', undefined],
+])('the size %s is %s bytes', (text, bytes) => expect(parseSize(text)).toBe(bytes));
+
+test('a swap of neighbours is one step, and the nearest word must be near', () => {
+  expect(distance('debain', 'debian')).toBe(1);
+  expect(nearest('debain-12', ['debian-12', 'rocky-9'])).toBe('debian-12');
+  expect(nearest('windows', ['debian-12', 'rocky-9'])).toBeUndefined();
+});
+
+test('an unknown recipe is refused with the nearest one', async () => {
+  const error = await refusal(() => loadRecipe('debain-12'));
+  expect(error).toMatchObject({ code: 'recipe.unknown', exitCode: 2 });
+  expect(error.hint).toContain('debian-12');
+});
+
+test('a file extends an entry: scalars override, lists are appended, maas is merged', async () => {
+  const path = await file(
+    'web.yaml',
+    'extends: debian-12\nname: web\npackages: [nginx]\nprovision:\n  - shell: systemctl enable nginx\nmaas: { name: web }\noutputs: [tgz]\n',
+  );
+  const planned = plan({ recipe: path, source: 'packages' });
+  expect(planned.maas).toEqual({
+    name: 'web',
+    title: 'Debian 12 (bookworm)',
+    base_image: 'ubuntu/jammy',
+    architecture: 'amd64/generic',
+  });
+  expect(planned.steps[0]).toEqual({ kind: 'packages', install: ['nginx'] });
+  expect(planned.steps.at(-1)).toEqual({ kind: 'shell', script: 'systemctl enable nginx' });
+  expect(planned.artifacts).toEqual([{ filetype: 'tgz', file: 'web-amd64.tar.gz' }]);
+});
+
+test.each([
+  [
+    'an unknown key',
+    'extends: debian-12\nname: x\npackges: [a]\n',
+    /x\.yaml:3:1: unknown key "packges"; did you mean "packages"\?/,
+  ],
+  [
+    'an unknown key inside',
+    'extends: debian-12\nname: x\nmachine:\n  memroy: 1G\n',
+    /x\.yaml:4:3: unknown key "memroy"; did you mean "memory"\?/,
+  ],
+  ['a wrong type', 'extends: debian-12\nname: x\nmachine:\n  cpus: many\n', /x\.yaml:4:3: machine\.cpus: /],
+  ['a duplicate key', 'extends: debian-12\nname: x\nname: y\n', /x\.yaml:3:1: /],
+  ['broken YAML', 'extends: [\n', /x\.yaml:/],
+  [
+    'a file that is not there',
+    'extends: debian-12\nname: x\nprovision:\n  - shell: ./gone.sh\n',
+    /there is no file \.\/gone\.sh/,
+  ],
+])('%s is reported with its place', async (_, text, message) => {
+  const path = await file('x.yaml', text);
+  const error = await refusal(() => loadRecipe(path));
+  expect(error).toMatchObject({ code: 'recipe.invalid', exitCode: 2 });
+  expect(`${error.message}\n${JSON.stringify(error.evidence)}`).toMatch(message);
+});
+
+test('all that is wrong is told at once', async () => {
+  const path = await file('many.yaml', 'extends: debian-12\nname: x\nfoo: 1\nbar: 2\n');
+  const error = await refusal(() => loadRecipe(path));
+  expect(error.evidence.problems).toHaveLength(2);
+});
+
+test('files that extend each other are refused', async () => {
+  await file('a.yaml', 'extends: ./b.yaml\nname: a\n');
+  const path = await file('b.yaml', 'extends: ./a.yaml\nname: b\n');
+  expect(await refusal(() => loadRecipe(path))).toMatchObject({ code: 'recipe.loop' });
+});
+
+test.each([
+  [{ set: ['kernal=x'] }, 'variable.unknown'],
+  [{ set: ['kernel'] }, 'variable.syntax'],
+  [{ arch: 'arm64' }, 'recipe.arch'],
+  [{ source: 'iso' }, 'recipe.source'],
+  [{ filetypes: ['zst'] }, 'filetype.unknown'],
+  [{ filetypes: ['txz'] }, 'filetype.unwritten'],
+])('%o cannot be planned: %s', async (options, code) => {
+  expect(await refusal(() => plan({ recipe: 'debian-12', ...options }))).toMatchObject({ code, exitCode: 2 });
+});
+
+test('--set beats the environment, which beats the file, which beats the default', async () => {
+  const varsFile = await file('vars.yaml', 'kernel: from-file\nmirror: http://file.example/debian\n');
+  const env = { COMPOSE_VAR_KERNEL: 'from-env' };
+  const options = { recipe: 'debian-12', source: 'packages', varsFile, env };
+  expect(plan(options).variables).toMatchObject({ kernel: 'from-env', mirror: 'http://file.example/debian' });
+  expect(plan({ ...options, set: ['kernel=from-set'] }).source).toMatchObject({ mirror: 'http://file.example/debian' });
+  expect(plan({ ...options, set: ['kernel=from-set'] }).variables.kernel).toBe('from-set');
+});
+
+test.each([
+  ['a/b/c', 'more than one slash'],
+  ['ubuntu', 'keeps that word'],
+  ['centos7', 'centos followed by digits'],
+  ['debian/12', 'no system MAAS knows'],
+])('the MAAS name %s is refused: %s', async (name, why) => {
+  const path = await file('name.yaml', `extends: debian-12\nname: x\nmaas: { name: ${name} }\n`);
+  const error = await refusal(() => plan({ recipe: path }));
+  expect(error.code).toBe('maas.name');
+  expect(error.message).toContain(why);
+});
+
+test.each(['debian-12', 'debian-13'])('the plan of %s is as recorded, for both sources', async (recipe) => {
+  for (const source of ['cloudimg', 'packages']) {
+    const planned = plan({ recipe, source });
+    const portable = JSON.stringify(planned, null, 2).replace(/"from": ".*\/(recipes\/[^"]+)"/g, '"from": "$1"');
+    await expect(`${portable}\n`).toMatchFileSnapshot(`golden/${recipe}-${source}.json`);
+  }
+});
