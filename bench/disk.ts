@@ -1,8 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import { composeBaseDisk } from '../src/build/base-disk.ts';
 import { openDisk } from '../src/disk/open.ts';
+import { quietContext } from '../src/events.ts';
 import { findRoot } from '../src/filesystem/root.ts';
+import { aptInstall, hostDebianMirror } from '../src/host/apt.ts';
+import { plan } from '../src/recipe/plan.ts';
 
 /** The disk every way of packing is given. */
 export interface BenchDisk {
@@ -39,4 +43,24 @@ export async function mountRoot(
       rmSync(raw);
     },
   };
+}
+
+/** A Debian 12 root disk made from packages, and the tools of the rivals, installed where they are missing. */
+export async function benchDisk(packages: readonly string[]): Promise<BenchDisk> {
+  const missing = packages.filter((name) => {
+    try {
+      execFileSync('dpkg', ['-s', name], { stdio: 'ignore' });
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  const context = quietContext();
+  if (missing.length > 0) await aptInstall(missing, { signal: context.signal });
+  const { source, machine } = plan({ recipe: 'debian-12', source: 'packages' });
+  if (source.kind !== 'packages') throw new Error('the plan has another source');
+  const { suite, components, include } = source;
+  const mirror = await hostDebianMirror();
+  const base = await composeBaseDisk({ suite, components, include, mirror, size: machine.disk }, context);
+  return describeDisk(base.path);
 }

@@ -26,7 +26,11 @@ test.skipIf(missing !== undefined)(
       },
       quietContext(),
     );
-    expect(await session.exec('echo o; echo e >&2; exit 4')).toMatchObject({ exitCode: 4, stdout: 'o\n', stderr: 'e\n' });
+    expect(await session.exec('echo o; echo e >&2; exit 4')).toMatchObject({
+      exitCode: 4,
+      stdout: 'o\n',
+      stderr: 'e\n',
+    });
     const place = await mkdtemp(join(tmpdir(), 'compose-ssh-'));
     try {
       const content = Buffer.alloc(8 * 1024 * 1024, 'dropbear');

@@ -87,7 +87,7 @@ real(named('variables are not written into the log of sudo'), async () => {
   await using server = await serve();
   await using session = await logIn(server, TEST_USER);
   const http_proxy = 'http://someone:hunter22@10.0.2.2:3128';
-  await session.run('test "$http_proxy" = http://someone:hunter22@10.0.2.2:3128', { env: { http_proxy } });
+  expect((await session.run('printf %s "$http_proxy"', { env: { http_proxy } })).stdout).toBe(http_proxy);
   const log = await readFile(server.sudoLog, 'utf8');
   expect(log).toContain('COMMAND=');
   expect(log).not.toContain('hunter22');
@@ -127,28 +127,32 @@ real(named('a process left behind does not hold the command for ever'), async ()
   expect(ended).toMatchObject({ how: 'resolved', value: { exitCode: 0, stdout: 'started\n' } });
 });
 
-real(named('210 MiB go up hash-equal, without filling the memory'), async () => {
-  await using server = await serve();
-  await using session = await logIn(server);
-  await using place = await folder();
-  const from = join(place.path, 'large');
-  const block = Buffer.alloc(1024 * 1024);
-  const blocks: Buffer[] = [];
-  for (let index = 0; index < 210; index++) {
-    if (index % 42 === 0) randomFillSync(block);
-    block.writeUInt32BE(index);
-    blocks.push(Buffer.from(block));
-  }
-  await writeFile(from, blocks);
-  const expected = createHash('sha256');
-  for (const one of blocks) expected.update(one);
-  blocks.length = 0;
-  const before = process.memoryUsage().rss;
-  await session.uploadPath(from, join(place.path, 'up', 'large'));
-  expect(process.memoryUsage().rss - before).toBeLessThan(160 * 1024 * 1024);
-  const { stdout } = await session.run(`sha256sum <${join(place.path, 'up', 'large')}`);
-  expect(stdout.slice(0, 64)).toBe(expected.digest('hex'));
-}, 60_000);
+real(
+  named('210 MiB go up hash-equal, without filling the memory'),
+  async () => {
+    await using server = await serve();
+    await using session = await logIn(server);
+    await using place = await folder();
+    const from = join(place.path, 'large');
+    const block = Buffer.alloc(1024 * 1024);
+    const blocks: Buffer[] = [];
+    for (let index = 0; index < 210; index++) {
+      if (index % 42 === 0) randomFillSync(block);
+      block.writeUInt32BE(index);
+      blocks.push(Buffer.from(block));
+    }
+    await writeFile(from, blocks);
+    const expected = createHash('sha256');
+    for (const one of blocks) expected.update(one);
+    blocks.length = 0;
+    const before = process.memoryUsage().rss;
+    await session.uploadPath(from, join(place.path, 'up', 'large'));
+    expect(process.memoryUsage().rss - before).toBeLessThan(160 * 1024 * 1024);
+    const { stdout } = await session.run(`sha256sum <${join(place.path, 'up', 'large')}`);
+    expect(stdout.slice(0, 64)).toBe(expected.digest('hex'));
+  },
+  60_000,
+);
 
 /** Relative path, kind, permission bits and content or target of everything under a folder. */
 async function describeTree(root: string): Promise<string[]> {
@@ -216,7 +220,7 @@ for (const [form, why] of [
     await mkdir(join(place.path, 'from', 'sub'), { recursive: true });
     await writeFile(join(place.path, 'from', 'sub', 'file'), 'here');
     const to = join(place.path, 'to');
-    await session.uploadPath(`${relative(process.cwd(), place.path)}/${form}`.replace('/./', '/./'), to);
+    await session.uploadPath(`${relative(process.cwd(), place.path)}/${form}`, to);
     expect(await readFile(join(to, 'sub', 'file'), 'utf8')).toBe('here');
   });
 }

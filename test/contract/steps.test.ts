@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { answer, type FakeExec, type FakeSsh, startFakeSsh } from '../../fixtures/fake-ssh.ts';
+import { settle } from '../../fixtures/fake-ssh-settle.ts';
+import type { ComposeEvent } from '../../src/events.ts';
+import { waitForCloudInit } from '../../src/guest/cloud-init.ts';
+import { connectGuest } from '../../src/guest/connect.ts';
+import { generateKeys } from '../../src/guest/keys.ts';
+import type { GuestSession } from '../../src/guest/session.ts';
+import { runSteps, type Step } from '../../src/guest/steps.ts';
+
+const user = generateKeys('user');
+const host = generateKeys('host');
+
+/** A guest that answers by what the command contains; the first row that fits holds. Everything else succeeds. */
+type Script = readonly (readonly [match: string | RegExp, answer: (exec: FakeExec) => void])[];
+
+function guestOf(script: Script): Promise<FakeSsh> {
+  const onExec = (exec: FakeExec): void => {
+    const row = script.find(([match]) => exec.command.search(match) >= 0);
+    if (row === undefined) answer(exec.channel, 0);
+    else row[1](exec);
+  };
+  return startFakeSsh({ hostKey: host.privateKey, onExec });
+}
+
+function logIn(guest: FakeSsh, signal = new AbortController().signal, budgetMs = 8000): Promise<GuestSession> {
+  const { privateKey } = user;
+  return connectGuest(
+    { host: '127.0.0.1', port: guest.port, username: 'root', privateKey, hostKey: host.publicKey, budgetMs },
+    { emit: () => {}, signal },
+  );
+}
+
+async function run(guest: FakeSsh, steps: readonly Step[], options: { signal?: AbortSignal; budgetMs?: number } = {}) {
+  const events: ComposeEvent[] = [];
+  const signal = options.signal ?? new AbortController().signal;
+  const login = (): Promise<GuestSession> => logIn(guest, signal, options.budgetMs);
+  const session = await login();
+  const ran = runSteps({ session, reconnect: login, steps }, { emit: (event) => events.push(event), signal });
+  const ended = await settle(ran, 12_000);
+  await (ended.how === 'resolved' ? ended.value : session)[Symbol.asyncDispose]();
+  return { ended, events };
+}
+
+const REBOOT: readonly Step[] = [{ kind: 'reboot' }];
+
+test('a reboot step logs in again and goes on when the boot id differs', async () => {
+  const boots = [randomUUID(), randomUUID()];
+  await using guest = await guestOf([
+    [/boot_id/, ({ channel, login }) => answer(channel, 0, `${boots[Math.min(login, 1)]}\n`)],
+    [/reboot/, ({ drop }) => drop()],
+  ]);
+  const { ended } = await run(guest, [...REBOOT, { kind: 'shell', script: 'true' }]);
+  expect(ended.how).toBe('resolved');
+  expect(guest.commands.findIndex((command) => /reboot/.test(command))).toBeGreaterThan(-1);
+});
+
+test('a guest that never reboots fails with a code', async () => {
+  const boot = randomUUID();
+  await using guest = await guestOf([
+    [/boot_id/, ({ channel }) => answer(channel, 0, `${boot}\n`)],
+    [/reboot/, ({ drop }) => drop()],
+  ]);
+  const { ended } = await run(guest, REBOOT, { budgetMs: 2000 });
+  expect(ended).toMatchObject({ how: 'rejected', error: { code: 'reboot.same-boot' } });
+});
+
+test('a server that is still up for a moment after the connection broke is waited out', async () => {
+  const boots = [randomUUID(), randomUUID()];
+  await using guest = await guestOf([
+    [
+      /boot_id/,
+      ({ channel, login, drop }) => {
+        answer(channel, 0, `${boots[login < 2 ? 0 : 1]}\n`);
+        if (login === 1) setTimeout(drop, 200);
+      },
+    ],
+    [/reboot/, ({ drop }) => drop()],
+  ]);
+  const { ended } = await run(guest, REBOOT);
+  expect(ended.how).toBe('resolved');
+});
+
+test('a guest that ignores the request to reboot ends in an error within its budget', async () => {
+  const boot = randomUUID();
+  await using guest = await guestOf([[/boot_id/, ({ channel }) => answer(channel, 0, `${boot}\n`)]]);
+  const { ended } = await run(guest, REBOOT, { budgetMs: 2000 });
+  expect(ended.how).toBe('rejected');
+}, 20_000);
+
+test('aborting ends the wait for a reboot', async () => {
+  const boot = randomUUID();
+  const controller = new AbortController();
+  await using guest = await guestOf([
+    [/boot_id/, ({ channel }) => answer(channel, 0, `${boot}\n`)],
+    [
+      /reboot/,
+      ({ channel }) => {
+        answer(channel, 0);
+        setTimeout(() => controller.abort(new Error('stop')), 200);
+      },
+    ],
+  ]);
+  const { ended } = await run(guest, REBOOT, { signal: controller.signal });
+  expect(ended).toMatchObject({ how: 'rejected', error: { message: 'stop' } });
+}, 20_000);
+
+test('a script that reboots unannounced is ssh.lost, not a status', async () => {
+  await using guest = await guestOf([[/script/, ({ drop }) => drop()]]);
+  const { ended } = await run(guest, [{ kind: 'shell', script: 'reboot' }]);
+  expect(ended).toMatchObject({ how: 'rejected', error: { code: 'ssh.lost' } });
+});
+
+test('a step that fails stops the ones after it, and its phase ends as failed', async () => {
+  await using guest = await guestOf([[/apt-get/, ({ channel }) => answer(channel, 100, '', 'E: no such package\n')]]);
+  const steps: readonly Step[] = [
+    { kind: 'packages', name: 'tools', install: ['nosuch'] },
+    { kind: 'shell', script: 'echo never' },
+  ];
+  const { ended, events } = await run(guest, steps);
+  expect(ended).toMatchObject({ how: 'rejected', error: { code: 'step.failed', exitCode: 6 } });
+  expect(JSON.stringify((ended as { error: unknown }).error)).toContain('no such package');
+  expect(guest.commands).toHaveLength(1);
+  expect(events.filter((event) => event.type === 'phase').map((event) => event.state)).toEqual(['start', 'failed']);
+});
+
+test('output is told while the step runs, each stream by itself', async () => {
+  await using guest = await guestOf([
+    [/apt-get/, ({ channel }) => answer(channel, 0, 'Reading package lists\n', 'W: careful\n')],
+  ]);
+  const { events } = await run(guest, [{ kind: 'packages', install: ['x'] }]);
+  const output = events.filter((event) => event.type === 'output');
+  expect(output).toContainEqual(expect.objectContaining({ stream: 'stdout', text: 'Reading package lists\n' }));
+  expect(output).toContainEqual(expect.objectContaining({ stream: 'stderr', text: 'W: careful\n' }));
+});
+
+test('indexes are fetched once for packages steps in a row', async () => {
+  await using guest = await guestOf([]);
+  await run(guest, [
+    { kind: 'packages', install: ['a'] },
+    { kind: 'packages', install: ['b'] },
+  ]);
+  expect(guest.commands.map((command) => / update/.test(command))).toEqual([true, false]);
+});
+
+test('indexes are fetched again after a step that may have added a package source', async () => {
+  await using guest = await guestOf([[/mktemp/, ({ channel }) => answer(channel, 0, '/tmp/x\n')]]);
+  await run(guest, [
+    { kind: 'packages', install: ['a'] },
+    { kind: 'shell', script: 'add a source' },
+    { kind: 'packages', install: ['b'] },
+  ]);
+  const apt = guest.commands.filter((command) => /apt-get/.test(command));
+  expect(apt.map((command) => / update/.test(command))).toEqual([true, true]);
+});
+
+const CLOUD_INIT: readonly [reason: string, status: number, stdout: string, expected: string][] = [
+  ['it is done', 0, 'status: done\n', 'done'],
+  ['dots are printed while it waits', 0, '\n.......\nstatus: done\n', 'done'],
+  ['done with recoverable errors, since 23.4', 2, 'status: done\n', 'done'],
+  ['it is turned off', 0, 'status: disabled\n', 'disabled'],
+];
+
+test.each(CLOUD_INIT)('cloud-init: %s', async (_reason, status, stdout, expected) => {
+  await using guest = await guestOf([[/status --wait/, ({ channel }) => answer(channel, status, stdout)]]);
+  await using session = await logIn(guest);
+  expect(await waitForCloudInit(session)).toBe(expected);
+});
+
+test('cloud-init: a guest without it is ready', async () => {
+  await using guest = await guestOf([[/command -v/, ({ channel }) => answer(channel, 127)]]);
+  await using session = await logIn(guest);
+  expect(await waitForCloudInit(session)).toBe('not installed');
+});
+
+test('cloud-init: a failure has its report and the end of its log', async () => {
+  await using guest = await guestOf([
+    [/status --wait/, ({ channel }) => answer(channel, 1, 'status: error\n')],
+    [/status --long/, ({ channel }) => answer(channel, 1, 'status: error\ndetail: module x\n')],
+    [/cloud-init\.log/, ({ channel }) => answer(channel, 0, 'Traceback: boom\n')],
+  ]);
+  await using session = await logIn(guest);
+  const ended = await settle(waitForCloudInit(session), 5000);
+  expect(ended).toMatchObject({ how: 'rejected', error: { code: 'cloud-init.failed' } });
+  const text = JSON.stringify((ended as { error: unknown }).error);
+  expect(text).toContain('module x');
+  expect(text).toContain('boom');
+});
