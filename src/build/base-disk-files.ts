@@ -35,6 +35,8 @@ echo localhost > "$root/etc/hostname"
 printf '127.0.0.1\\tlocalhost\\n::1\\tlocalhost ip6-localhost ip6-loopback\\n' > "$root/etc/hosts"
 : > "$root/etc/machine-id"
 rm -f "$root"/etc/ssh/ssh_host_* "$root/var/lib/dbus/machine-id"
+# mmdebstrap cleans up after its hooks, which is too late for the image.
+rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
 for file in ${SHIM} ${MOK} ${GRUB}; do
   cp "$root/$file" "$out/$(basename "$file" .signed)"
   chmod 0644 "$out/$(basename "$file" .signed)"

@@ -27,7 +27,7 @@ export interface BaseDisk {
 }
 
 /** Raised whenever the files or steps below change what comes out. */
-const RECIPE_VERSION = 3;
+const RECIPE_VERSION = 4;
 const MIB = 1024 * 1024;
 const ESP_START = MIB;
 const ESP_SIZE = 64 * MIB;

@@ -79,15 +79,15 @@ const MAX_CONTINUED = 64 * 1024 * 1024;
 const MAX_DEPTH = 256;
 const MAX_LINKS = 40;
 const FLAG_ASSOCIATED = 0x04;
-const TYPES: Readonly<Record<number, Kind>> = {
-  2401: 'fifo',
-  4802: 'character',
-  9604: 'directory',
-  14406: 'block',
-  16807: 'file',
-  21609: 'symlink',
-  26411: 'socket',
-};
+const TYPES: ReadonlyMap<number, Kind> = new Map([
+  [0o010000, 'fifo'],
+  [0o020000, 'character'],
+  [0o040000, 'directory'],
+  [0o060000, 'block'],
+  [0o100000, 'file'],
+  [0o120000, 'symlink'],
+  [0o140000, 'socket'],
+]);
 const TYPE_MASK = 0o170000;
 const encoder = new TextEncoder();
 const latin1 = new TextDecoder('latin1');
@@ -288,7 +288,7 @@ class Reader<S extends IsoSource> implements Iso9660<S> {
     parts: readonly IsoRecord[],
   ): Node<S> {
     const directory = (record.flags & FLAG_DIRECTORY) !== 0;
-    const type = use?.mode === undefined ? undefined : TYPES[use.mode & TYPE_MASK];
+    const type = use?.mode === undefined ? undefined : TYPES.get(use.mode & TYPE_MASK);
     const kind = directory ? 'directory' : type === undefined || type === 'directory' ? 'file' : type;
     const entry: IsoEntry<S> = {
       path,

@@ -28,18 +28,20 @@ test('CI runs the test command of the README and nothing else of substance', () 
 });
 
 test('the main command is made of scripts and verbs that exist', () => {
-  const command = block('sh', 'npx compose build').trim();
+  const command = block('sh', 'compose -- build').trim();
   expect(command.split(' && ')).toEqual([
     'npm ci --ignore-scripts',
     'npm run build',
-    'npx compose doctor debian-12 --source packages --install',
-    'npx compose build debian-12 --source packages --out images',
+    'npm run -s compose -- doctor debian-12 --source packages --install',
+    'npm run -s compose -- build debian-12 --source packages --out images',
   ]);
 });
 
-test('npx finds compose in a clone', async () => {
-  const { stdout } = await run('npx', ['--no-install', 'compose', '--version'], { cwd: root });
+test('npm runs compose in a clone, and hands on its exit status', async () => {
+  const { stdout } = await run('npm', ['run', '-s', 'compose', '--', '--version'], { cwd: root });
   expect(stdout.trim()).toMatch(/^\d+\.\d+\.\d+$/);
+  const refused = run('npm', ['run', '-s', 'compose', '--', 'show', 'debain-12'], { cwd: root });
+  await expect(refused).rejects.toMatchObject({ code: 2 });
 });
 
 test('every command of the examples is one that compose knows', async () => {
