@@ -101,7 +101,9 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
     if (!options.keepRun) await rm(runDir, { recursive: true, force: true });
     return { ...packed, plan: planned, manifest, timings, ms, runDir: options.keepRun ? runDir : undefined };
   } catch (error) {
-    if (isComposeError(error)) {
+    if (outer.signal.aborted) {
+      await rm(runDir, { recursive: true, force: true });
+    } else if (isComposeError(error)) {
       error.phase ??= timings.filter((timing) => timing.state === 'failed').at(0)?.phase;
       emit({ type: 'log', level: 'warn', message: `the evidence of this run is in ${runDir}` });
     }

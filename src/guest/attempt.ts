@@ -2,9 +2,17 @@ import ssh2, { type Client } from 'ssh2';
 import { keyBytes } from './keys.ts';
 
 /** How far one attempt to log in came; later ones are nearer. */
-export type AttemptState = 'refused' | 'silent' | 'banner' | 'wrong host key' | 'auth refused' | 'ready';
+export type AttemptState = 'refused' | 'silent' | 'closed' | 'banner' | 'wrong host key' | 'auth refused' | 'ready';
 
-const ORDER: readonly AttemptState[] = ['refused', 'silent', 'banner', 'wrong host key', 'auth refused', 'ready'];
+const ORDER: readonly AttemptState[] = [
+  'refused',
+  'silent',
+  'closed',
+  'banner',
+  'wrong host key',
+  'auth refused',
+  'ready',
+];
 
 export function nearer(a: AttemptState, b: AttemptState): AttemptState {
   return ORDER.indexOf(a) >= ORDER.indexOf(b) ? a : b;
@@ -23,6 +31,11 @@ export interface Attempt {
   /** Settles once: with a client that is logged in, or with how far it came. Never rejects. */
   readonly ended: Promise<{ readonly state: AttemptState; readonly client?: Client; readonly error?: Error }>;
   readonly state: () => AttemptState;
+  /** The server's identification, and the authentication methods it offered when it refused ours. */
+  readonly banner: () => string | undefined;
+  readonly methods: () => readonly string[] | undefined;
+  /** performance.now() at the start. */
+  readonly started: number;
   /** The host key it was shown, wire bytes. */
   readonly seenKey: () => Uint8Array | undefined;
   readonly abandon: () => void;
@@ -39,21 +52,30 @@ export function attemptLogin(options: AttemptOptions): Attempt {
   let state: AttemptState = 'refused';
   let seen: Uint8Array | undefined;
   let failure: Error | undefined;
+  let banner: string | undefined;
+  let methods: readonly string[] | undefined;
   const reached = (next: AttemptState): void => {
     state = nearer(state, next);
   };
   const ended = new Promise<{ state: AttemptState; client?: Client; error?: Error }>((resolve) => {
     const end = (): void => {
+      if (state === 'silent') reached('closed');
       client.removeAllListeners();
       client.on('error', () => {});
       client.destroy();
       resolve(failure === undefined ? { state } : { state, error: failure });
     };
-    client.on('connect', () => reached('silent'));
+    client.on('connect', () => {
+      reached('silent');
+      // Nagle's algorithm against delayed acknowledgements costs 40 ms for each small exchange.
+      client.setNoDelay(true);
+    });
     client.on('ready', () => {
       reached('ready');
       client.removeAllListeners('close');
       client.removeAllListeners('error');
+      // Of two logins at once one is dropped; its last words must not end the process.
+      client.on('error', () => {});
       resolve({ state, client });
     });
     client.on('error', (error: Error & { level?: string }) => {
@@ -78,9 +100,25 @@ export function attemptLogin(options: AttemptOptions): Attempt {
       reached(right ? 'banner' : 'wrong host key');
       return right;
     },
-    debug: (line) => {
-      if (line.startsWith('Remote ident')) reached('banner');
+    // No round trip for "none": what the server offers is learned when it refuses the key.
+    authHandler: (left: readonly string[] | null) => {
+      if (left === null) return 'publickey';
+      methods = left;
+      return false;
+    },
+    debug: (line: string) => {
+      if (!line.startsWith('Remote ident')) return;
+      banner = /SSH-[^'"]*/.exec(line)?.[0];
+      reached('banner');
     },
   });
-  return { ended, state: () => state, seenKey: () => seen, abandon: () => client.destroy() };
+  return {
+    ended,
+    state: () => state,
+    banner: () => banner,
+    methods: () => methods,
+    started: performance.now(),
+    seenKey: () => seen,
+    abandon: () => client.destroy(),
+  };
 }

@@ -18,6 +18,17 @@ const PAUSE_MS = 50;
 /** An attempt that hangs (QEMU answers for a guest that does not) is joined by a fresh one after this long. */
 const JOIN_MS = 500;
 const MOST_ALIVE = 6;
+/** The oldest attempts are kept, so that a server slow to speak is heard; of the others the older ones make room. */
+const PATIENT = 2;
+/** A server that said who it is and then nothing for so long was reset in the middle of it. */
+const HANDSHAKE_MS = 5_000;
+/** A wrong host key is looked at again after this long. */
+const OTHER_KEY_MS = 1_000;
+/**
+ * Pauses after the first refused logins and all later ones. sshd since OpenSSH 9.8 counts 5 s for each and bars a host
+ * that has gathered 15 s (sshd_config(5), PerSourcePenalties).
+ */
+const REFUSED_MS = [500, 1_500, 5_000] as const;
 
 /**
  * Logs in as soon as the guest lets us. Each attempt is watched: a close starts the next one, a hang is raced by a fresh
@@ -27,7 +38,12 @@ const MOST_ALIVE = 6;
  */
 export async function connectGuest(options: ConnectOptions, context: Context): Promise<GuestSession> {
   context.signal.throwIfAborted();
-  const race = new LoginRace(options);
+  let race: LoginRace;
+  try {
+    race = new LoginRace(options);
+  } catch (cause) {
+    throw new ProvisionError('ssh.key', `Cannot log into the guest: ${(cause as Error).message}`, { cause });
+  }
   const onAbort = (): void => race.fail(context.signal.reason);
   context.signal.addEventListener('abort', onAbort, { once: true });
   options.failure?.catch((error: unknown) => race.fail(error));
@@ -57,6 +73,11 @@ class LoginRace {
   #last: AttemptState = 'refused';
   #seenKey: Uint8Array | undefined;
   #lastError: Error | undefined;
+  #banner: string | undefined;
+  #methods: readonly string[] | undefined;
+  #refusals = 0;
+  #next: NodeJS.Timeout | undefined;
+  #notBefore = 0;
 
   constructor(options: ConnectOptions) {
     this.#options = options;
@@ -64,8 +85,8 @@ class LoginRace {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#after(options.budgetMs, () => this.fail(this.#timeout()));
     this.#start();
+    this.#after(options.budgetMs, () => this.fail(this.#timeout()));
   }
 
   fail(error: unknown): void {
@@ -88,21 +109,35 @@ class LoginRace {
     return timer;
   }
 
+  /** The next attempt in `ms`, or when one is due before. */
+  #again(ms: number): void {
+    if (this.#over) return;
+    clearTimeout(this.#next);
+    this.#next = this.#after(Math.max(ms, this.#notBefore - performance.now()), () => this.#hedge());
+  }
+
+  /** Starts one more attempt, unless a server is busy with one. */
+  #hedge(): void {
+    const now = performance.now();
+    const alive = [...this.#alive];
+    const served = alive.some((one) => one.state() !== 'silent' && one.state() !== 'refused');
+    const stuck = alive.filter((one) => now - one.started > HANDSHAKE_MS && one.state() === 'banner');
+    for (const attempt of stuck) attempt.abandon();
+    if (served && stuck.length === 0) {
+      this.#again(JOIN_MS);
+      return;
+    }
+    if (alive.length >= MOST_ALIVE) alive[PATIENT]?.abandon();
+    this.#start();
+  }
+
   #start(): void {
     const attempt = attemptLogin(this.#options);
     this.#count++;
     this.#alive.add(attempt);
-    let joined = false;
-    const join = this.#after(JOIN_MS, () => {
-      joined = true;
-      // One that has come as far as a banner is being served; it needs time, not company.
-      if (attempt.state() !== 'banner' && this.#alive.size < MOST_ALIVE) this.#start();
-      else joined = false;
-    });
+    this.#again(JOIN_MS);
     attempt.ended.then(({ state, client, error }) => {
       this.#alive.delete(attempt);
-      clearTimeout(join);
-      this.#timers.delete(join);
       if (client !== undefined) {
         if (this.#over) client.end();
         this.#over = true;
@@ -112,21 +147,39 @@ class LoginRace {
       this.#last = state;
       this.#best = nearer(this.#best, state);
       this.#seenKey = attempt.seenKey() ?? this.#seenKey;
+      this.#banner = attempt.banner() ?? this.#banner;
+      this.#methods = attempt.methods() ?? this.#methods;
       this.#lastError = error ?? this.#lastError;
-      if (!this.#over && (!joined || this.#alive.size === 0)) this.#after(PAUSE_MS, () => this.#start());
+      this.#again(this.#pause(state));
     });
+  }
+
+  #pause(state: AttemptState): number {
+    let ms: number = PAUSE_MS;
+    if (state === 'wrong host key') ms = OTHER_KEY_MS;
+    if (state === 'auth refused') ms = REFUSED_MS[Math.min(this.#refusals++, REFUSED_MS.length - 1)] ?? 0;
+    if (ms > PAUSE_MS) this.#notBefore = performance.now() + ms;
+    return ms;
   }
 
   #timeout(): ProvisionError {
     const { host, port, username, budgetMs, hostKey } = this.#options;
     const seconds = Math.round(budgetMs / 1000);
     const seen = this.#seenKey === undefined ? undefined : fingerprint(this.#seenKey);
+    // What hangs to the end has told nobody how far it came.
+    for (const attempt of this.#alive) {
+      this.#best = nearer(this.#best, attempt.state());
+      this.#banner = attempt.banner() ?? this.#banner;
+      if (this.#last === 'refused') this.#last = attempt.state();
+    }
     const evidence = {
       address: `${host}:${port}`,
       attempts: this.#count,
       nearest: this.#best,
       last: this.#last,
       lastError: this.#lastError?.message,
+      banner: this.#banner,
+      methodsOffered: this.#methods,
     };
     if (this.#last === 'wrong host key') {
       return new ProvisionError(
@@ -144,6 +197,16 @@ class LoginRace {
         `Cannot log into the guest: it refused ${username}'s key for ${seconds} s`,
         {
           hint: `Check that the image lets ${username} in by key, and that cloud-init installed it (serial.log).`,
+          evidence,
+        },
+      );
+    }
+    if (this.#best === 'closed') {
+      return new ProvisionError(
+        'ssh.no-sshd',
+        `Cannot log into the guest: its network answers, and no SSH server did within ${seconds} s`,
+        {
+          hint: 'Check that openssh-server is installed and enabled; serial.log tells why it did not start.',
           evidence,
         },
       );

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import ssh2 from 'ssh2';
+import { registerSecret } from '../errors.ts';
 
 /** An ed25519 key pair in OpenSSH's forms. */
 export interface KeyPair {
@@ -11,6 +12,8 @@ export interface KeyPair {
 /** A new key pair for one build. */
 export function generateKeys(comment: string): KeyPair {
   const { private: privateKey, public: publicKey } = ssh2.utils.generateKeyPairSync('ed25519', { comment });
+  // Each line by itself too: a log shows the key line by line, a seed indents it.
+  for (const text of [privateKey, ...privateKey.split('\n').slice(1, -2)]) registerSecret(text);
   return { privateKey, publicKey };
 }
 

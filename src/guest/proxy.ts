@@ -20,8 +20,9 @@ export function proxyFromEnvironment(env: NodeJS.ProcessEnv): Proxy {
   const value = (name: string): string | undefined => env[name] || env[name.toUpperCase()] || undefined;
   const [http, https, no] = [value('http_proxy'), value('https_proxy'), value('no_proxy')];
   for (const url of [http, https]) {
-    const password = url === undefined ? '' : (URL.parse?.(url)?.password ?? tryPassword(url));
-    if (password !== '') registerSecret(decodeURIComponent(password));
+    const password = url === undefined ? '' : (parse(url)?.password ?? '');
+    registerSecret(password);
+    registerSecret(decoded(password));
   }
   return {
     ...(http === undefined ? {} : { http }),
@@ -30,24 +31,30 @@ export function proxyFromEnvironment(env: NodeJS.ProcessEnv): Proxy {
   };
 }
 
-function tryPassword(url: string): string {
+/** A proxy without a scheme is an HTTP proxy, as for curl and apt. */
+function parse(text: string): URL | undefined {
   try {
-    return new URL(url).password;
+    return new URL(text.includes('://') ? text : `http://${text}`);
   } catch {
-    return '';
+    return undefined;
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 
 /** `proxy` as the guest reaches it: a proxy on this host's loopback is at another address there. */
 export function proxyForGuest(proxy: Proxy): Proxy {
   const translate = (text: string): string => {
-    try {
-      const url = new URL(text);
-      if (LOOPBACK.test(url.hostname)) url.hostname = HOST_FROM_GUEST;
-      return url.href.replace(/\/$/, '');
-    } catch {
-      return text;
-    }
+    const url = parse(text);
+    if (url === undefined) return text;
+    if (LOOPBACK.test(url.hostname)) url.hostname = HOST_FROM_GUEST;
+    return url.href.replace(/\/$/, '');
   };
   const { http, https, no } = proxy;
   return {

@@ -1,6 +1,6 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, readdir, readlink, stat } from 'node:fs/promises';
+import { resolve as absolute, join } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Client, ClientChannel } from 'ssh2';
@@ -29,13 +29,23 @@ export interface ExecResult {
 export interface GuestFile {
   /** Absolute path in the guest. */
   readonly path: string;
-  readonly content: Uint8Array | { readonly hostPath: string };
+  readonly content: Uint8Array | { readonly hostPath: string } | { readonly linkTo: string } | 'folder';
   readonly mode?: number;
 }
 
 const KEPT = 1024 * 1024;
 /** How long the machine may take to say why, once the connection is gone. */
 const BLAME_MS = 1500;
+/** A command that has exited and writes nothing for so long has left a process behind that holds its output open. */
+const LEFT_BEHIND_MS = 2000;
+/** How long a connection may take to be known as broken, once a command has ended without a status. */
+const VANISH_MS = 500;
+/**
+ * Variables that sudo sets itself or that the C library takes from every set-user-id program (ld.so(8), secure-execution
+ * mode). They go through `env`; the others through sudo's environment, because sudo logs its command line.
+ */
+const LOST_IN_SUDO =
+  /^(PATH|HOME|USER|LOGNAME|SHELL|MAIL|TERM|SUDO_.*|LD_.*|MALLOC_.*|GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|LOCALDOMAIN|LOCPATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/;
 
 /** `text` as one word of a POSIX shell. */
 export function quote(text: string): string {
@@ -50,6 +60,7 @@ export class GuestSession implements AsyncDisposable {
   readonly #transcript: Writable | undefined;
   readonly #lost: Promise<never>;
   #closing = false;
+  #gone = false;
 
   constructor(
     client: Client,
@@ -64,12 +75,15 @@ export class GuestSession implements AsyncDisposable {
     this.#failure = options.failure;
     this.#transcript =
       options.transcript === undefined ? undefined : createWriteStream(options.transcript, { flags: 'a', mode: 0o600 });
+    // A transcript that cannot be written must not end the process: an unheard 'error' would.
+    this.#transcript?.on('error', () => {});
     this.#lost = new Promise((_, reject) => {
       let cause: Error | undefined;
       client.on('error', (error) => {
         cause = error;
       });
       client.on('close', () => {
+        this.#gone = true;
         this.#blame(cause).then(reject, reject);
       });
     });
@@ -98,31 +112,37 @@ export class GuestSession implements AsyncDisposable {
     options.signal?.throwIfAborted();
     const start = performance.now();
     this.#transcript?.write(scrub(`$ ${command}\n`));
-    const channel = await Promise.race([this.#open(this.#wrap(command, options.env)), this.#lost]);
+    const failure = this.#failure ?? this.#lost;
+    const guard = new Deadline(command, options);
+    const early = [this.#lost, failure, guard.expired];
+    const opened = this.#open(this.#wrap(command, options.env));
+    const { channel, closed, active } = await Promise.race([opened, ...early]).catch((error: unknown) => {
+      guard.end();
+      opened.then(
+        (late) => late.channel.destroy(),
+        () => {},
+      );
+      throw error;
+    });
     const stdout = new Tail();
     const stderr = new Tail();
+    const record = new Masked((text) => this.#transcript?.write(text));
     const take = (name: 'stdout' | 'stderr', tail: Tail) => (text: string) => {
+      active();
       tail.add(text);
-      this.#transcript?.write(scrub(text));
+      record.write(text);
       options.onOutput?.(name, text);
     };
     channel.setEncoding('utf8').on('data', take('stdout', stdout));
     channel.stderr.setEncoding('utf8').on('data', take('stderr', stderr));
-    const closed = new Promise<{ exitCode: number; signal: string | undefined }>((resolve) => {
-      let exitCode = -1;
-      let signal: string | undefined;
-      channel.on('exit', (code: number | null, name?: string) => {
-        exitCode = code ?? -1;
-        signal = name ?? undefined;
-      });
-      channel.on('close', () => resolve({ exitCode, signal }));
-    });
-    const fed = this.#feed(channel, options.stdin);
+    const feeding = new AbortController();
+    const fed = this.#feed(channel, options.stdin, feeding.signal);
     // A command that ends early closes its input; its status tells more than the broken pipe.
     fed.catch(() => {});
-    const guard = new Deadline(command, options);
     try {
-      const ended = await Promise.race([closed, this.#lost, guard.expired]);
+      const ended = await Promise.race([closed, ...early]);
+      record.end();
+      if (ended.exitCode === -1 && ended.signal === undefined) throw await this.#withoutStatus(command);
       this.#transcript?.write(`# status ${ended.signal ?? ended.exitCode}\n`);
       return { ...ended, stdout: stdout.text, stderr: stderr.text, ms: performance.now() - start };
     } catch (error) {
@@ -130,7 +150,21 @@ export class GuestSession implements AsyncDisposable {
       throw error;
     } finally {
       guard.end();
+      feeding.abort();
     }
+  }
+
+  /** Why a command has neither status nor signal: the connection broke, or the server is at fault. */
+  async #withoutStatus(command: string): Promise<unknown> {
+    let timer: NodeJS.Timeout | undefined;
+    const still = new Promise<'still'>((resolve) => {
+      if (!this.#gone) timer = setTimeout(() => resolve('still'), VANISH_MS);
+    });
+    const why = await Promise.race([this.#lost, still]).catch((error: unknown) => error);
+    clearTimeout(timer);
+    if (why !== 'still') return why;
+    const what = 'Cannot go on: a command in the guest ended, and the server did not say how';
+    return new ProvisionError('ssh.no-exit-status', what, { evidence: { command } });
   }
 
   /** `exec`, where anything but status 0 is an error. @throws ProvisionError `command.failed` */
@@ -149,24 +183,38 @@ export class GuestSession implements AsyncDisposable {
 
   #wrap(command: string, env: Readonly<Record<string, string>> = {}): string {
     // sshd's AcceptEnv leaves out what a client sets, so the variables are part of the command.
-    const settings = Object.entries(env).map(([key, value]) => `export ${key}=${quote(value)}; `);
-    const whole = `${settings.join('')}${command}`;
-    return this.#username === 'root' ? whole : `sudo -n sh -c ${quote(whole)}`;
+    const all = Object.entries(env);
+    const settings = (some: typeof all): string =>
+      some.map(([key, value]) => `export ${key}=${quote(value)}; `).join('');
+    if (this.#username === 'root') return `${settings(all)}${command}`;
+    const lost = all.filter(([key]) => LOST_IN_SUDO.test(key));
+    const kept = all.filter(([key]) => !LOST_IN_SUDO.test(key));
+    const preserve = kept.length === 0 ? '' : ` --preserve-env=${kept.map(([key]) => key).join(',')}`;
+    const given = lost.length === 0 ? '' : `env ${lost.map(([key, value]) => `${key}=${quote(value)}`).join(' ')} `;
+    return `${settings(kept)}exec sudo -n${preserve} ${given}sh -c ${quote(command)}`;
   }
 
-  #open(command: string): Promise<ClientChannel> {
+  #open(command: string): Promise<OpenChannel> {
     return new Promise((resolve, reject) => {
       try {
-        this.#client.exec(command, (error, channel) => (error ? reject(error) : resolve(channel)));
+        this.#client.exec(command, (error, channel) => {
+          if (error === undefined) resolve(watchChannel(channel));
+          else if (this.#gone) this.#lost.catch(reject);
+          else {
+            const what = `Cannot go on: the guest's SSH server does not run a command (${error.message})`;
+            reject(new ProvisionError('ssh.channel-refused', what, { cause: error }));
+          }
+        });
       } catch (cause) {
         reject(new ProvisionError('ssh.lost', 'Cannot go on: the SSH connection to the guest is closed', { cause }));
       }
     });
   }
 
-  async #feed(channel: ClientChannel, stdin: ExecOptions['stdin']): Promise<void> {
+  async #feed(channel: ClientChannel, stdin: ExecOptions['stdin'], signal: AbortSignal): Promise<void> {
     if (stdin === undefined) channel.end();
-    else if (stdin instanceof Readable) await pipeline(stdin, channel);
+    // ssh2 never calls a write back once the channel is closed: the signal ends the pipeline and closes its source.
+    else if (stdin instanceof Readable) await pipeline(stdin, channel, { signal });
     else channel.end(stdin);
   }
 
@@ -175,27 +223,41 @@ export class GuestSession implements AsyncDisposable {
     const pack = tar.pack();
     const filled = fill(pack, files);
     filled.catch((error: Error) => pack.destroy(error));
-    await this.run('tar -xpf - -C / --no-same-owner', { ...options, stdin: Readable.from(pack) });
+    // Folders that are there keep their owner and mode, and links to folders stay links; busybox has no such options.
+    const gnu = '--no-overwrite-dir --keep-directory-symlink';
+    const command = `o=; tar --version 2>/dev/null | grep -q GNU && o='${gnu}'; exec tar -xpf - -C / --no-same-owner $o`;
+    await this.run(command, { ...options, stdin: Readable.from(pack) });
     await filled;
   }
 
   /** Puts a file or a whole folder of this host at `to`. */
   async uploadPath(
-    from: string,
+    source: string,
     to: string,
     options: ExecOptions & { readonly mode?: number | undefined } = {},
   ): Promise<void> {
-    const info = await stat(from);
+    const from = absolute(source);
+    const info = await stat(from).catch((cause: Error) => {
+      throw new ProvisionError('upload.source', `Cannot upload ${from}: ${cause.message}`, {
+        hint: 'The path is one of this host, and relative to the recipe that names it.',
+        cause,
+      });
+    });
     const { mode } = options;
     if (!info.isDirectory()) {
       return this.upload([{ path: to, content: { hostPath: from }, mode: mode ?? info.mode & 0o777 }], options);
     }
     const files: GuestFile[] = [];
     for (const entry of await readdir(from, { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile()) continue;
       const hostPath = join(entry.parentPath, entry.name);
       const path = join(to, hostPath.slice(from.length));
-      files.push({ path, content: { hostPath }, mode: mode ?? (await stat(hostPath)).mode & 0o777 });
+      const own = (await lstat(hostPath)).mode & 0o7777;
+      if (entry.isSymbolicLink()) files.push({ path, content: { linkTo: await readlink(hostPath) } });
+      else if (entry.isDirectory()) files.push({ path, content: 'folder', mode: own });
+      else if (entry.isFile()) files.push({ path, content: { hostPath }, mode: mode ?? own });
+      else {
+        throw new ProvisionError('upload.special', `Cannot upload ${hostPath}: it is no file, folder or symbolic link`);
+      }
     }
     await this.run(`mkdir -p ${quote(to)}`, options);
     await this.upload(files, options);
@@ -220,15 +282,79 @@ export class GuestSession implements AsyncDisposable {
     this.#closing = true;
     this.#client.end();
     this.#client.destroy();
-    this.#transcript?.end();
+    const transcript = this.#transcript;
+    if (transcript !== undefined) await new Promise<void>((resolve) => transcript.end(() => resolve()));
   }
 }
+
+interface OpenChannel {
+  readonly channel: ClientChannel;
+  readonly closed: Promise<{ exitCode: number; signal: string | undefined }>;
+  /** Says that output has come. */
+  readonly active: () => void;
+}
+
+/**
+ * Watches a channel from inside the callback that opened it: acceptance, output and status may come in one piece, and a
+ * listener added a microtask later misses the status.
+ */
+function watchChannel(channel: ClientChannel): OpenChannel {
+  let active = (): void => {};
+  const closed = new Promise<{ exitCode: number; signal: string | undefined }>((resolve) => {
+    let exitCode = -1;
+    let signal: string | undefined;
+    let idle: NodeJS.Timeout | undefined;
+    channel.on('exit', (code: number | null, name?: string) => {
+      exitCode = code ?? -1;
+      signal = name ?? undefined;
+      idle = setTimeout(() => channel.close(), LEFT_BEHIND_MS);
+      active = () => void idle?.refresh();
+    });
+    channel.on('close', () => {
+      clearTimeout(idle);
+      resolve({ exitCode, signal });
+    });
+  });
+  return { channel, closed, active: () => active() };
+}
+
+/** Text with its secrets masked, a line at a time: a secret may come in two pieces. */
+class Masked {
+  readonly #write: (text: string) => void;
+  #partial = '';
+
+  constructor(write: (text: string) => void) {
+    this.#write = write;
+  }
+
+  write(text: string): void {
+    const whole = this.#partial + text;
+    const end = whole.length > LONGEST_LINE ? whole.length : whole.lastIndexOf('\n') + 1;
+    this.#partial = whole.slice(end);
+    if (end > 0) this.#write(scrub(whole.slice(0, end)));
+  }
+
+  end(): void {
+    if (this.#partial !== '') this.#write(`${scrub(this.#partial)}\n`);
+    this.#partial = '';
+  }
+}
+
+const LONGEST_LINE = 256 * 1024;
 
 async function fill(pack: tar.Pack, files: readonly GuestFile[]): Promise<void> {
   for (const { path, content, mode = 0o644 } of files) {
     const name = path.replace(/^\/+/, '');
     if (content instanceof Uint8Array) {
       pack.entry({ name, mode, uid: 0, gid: 0 }, Buffer.from(content));
+      continue;
+    }
+    if (content === 'folder') {
+      pack.entry({ name, mode, uid: 0, gid: 0, type: 'directory' });
+      continue;
+    }
+    if ('linkTo' in content) {
+      pack.entry({ name, mode: 0o777, uid: 0, gid: 0, type: 'symlink', linkname: content.linkTo });
       continue;
     }
     const { size } = await stat(content.hostPath);

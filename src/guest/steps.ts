@@ -32,6 +32,8 @@ export interface StepsOptions {
   readonly steps: readonly Step[];
   /** Environment of every command: the proxy. */
   readonly env?: Readonly<Record<string, string>>;
+  /** How long a guest may take to go down, ms. @default 120000 */
+  readonly rebootMs?: number;
 }
 
 /** Title of a step in progress and errors. */
@@ -54,8 +56,10 @@ export async function runSteps(options: StepsOptions, context: Context): Promise
         signal: context.signal,
         onOutput: (stream, text) => context.emit({ type: 'output', phase: title, stream, text }),
       };
-      if (step.kind === 'reboot') return reboot(session, options.reconnect);
+      if (step.kind === 'reboot') return reboot(session, options, context.signal);
       await runStep(session, step, title, run, state);
+      // Any other step may have added a package source.
+      state.updated = step.kind === 'packages';
       return session;
     });
   }
@@ -72,7 +76,6 @@ async function runStep(
   switch (step.kind) {
     case 'packages':
       must(title, await session.exec(packagesCommand(step, !state.updated), run));
-      state.updated = true;
       return;
     case 'upload':
       return session.uploadPath(step.from, step.to, { ...run, mode: step.mode });
@@ -113,8 +116,8 @@ export function packagesCommand(step: Extract<Step, { kind: 'packages' }>, updat
     parts('apt-get', [
       'export DEBIAN_FRONTEND=noninteractive',
       update ? `${apt} update` : '',
-      install && `${apt} install${recommends} ${install}`,
-      remove && `${apt} purge ${remove}`,
+      install && `${apt} install${recommends} -- ${install}`,
+      remove && `${apt} purge -- ${remove}`,
     ]),
     parts('dnf', [install && `dnf -y install ${install}`, remove && `dnf -y remove ${remove}`]),
     parts('yum', [install && `yum -y install ${install}`, remove && `yum -y remove ${remove}`]),
@@ -123,20 +126,50 @@ export function packagesCommand(step: Extract<Step, { kind: 'packages' }>, updat
   ].join('\n');
 }
 
-/** Restarts the guest and proves by its boot id that it did. */
-async function reboot(session: GuestSession, reconnect: () => Promise<GuestSession>): Promise<GuestSession> {
+/** How long a guest may take to go down for a restart. */
+const REBOOT_MS = 120_000;
+
+/**
+ * Restarts the guest and proves by its boot id that it did. A server that is still up for a moment after it broke the
+ * connection answers with the old boot, and is waited out.
+ */
+async function reboot(session: GuestSession, options: StepsOptions, outer: AbortSignal): Promise<GuestSession> {
+  const signal = AbortSignal.any([outer, AbortSignal.timeout(options.rebootMs ?? REBOOT_MS)]);
   const before = await session.bootId();
-  session.expectEnd();
+  let old = session;
+  old.expectEnd();
   // The connection may break before the command has a status.
-  await session.exec('systemctl reboot || reboot').catch(() => {});
-  await session.ended();
-  await session[Symbol.asyncDispose]();
-  const next = await reconnect();
-  if ((await next.bootId()) !== before) return next;
-  await next[Symbol.asyncDispose]();
+  await old.exec('systemctl reboot || reboot', { signal }).catch(() => {});
+  for (;;) {
+    const down = await ended(old, signal);
+    if (!down) break;
+    await old[Symbol.asyncDispose]();
+    const next = await options.reconnect();
+    const now = await next.bootId().catch(() => before);
+    if (now !== before) return next;
+    old = next;
+    old.expectEnd();
+  }
+  await old[Symbol.asyncDispose]();
+  outer.throwIfAborted();
   throw new ProvisionError('reboot.same-boot', 'Cannot restart the guest: it answers with the boot it had before', {
     hint: 'Something in the guest refused to stop; the serial log tells.',
   });
+}
+
+/** True when the connection has ended, false when `signal` came before. */
+async function ended(session: GuestSession, signal: AbortSignal): Promise<boolean> {
+  let onAbort = (): void => {};
+  const aborted = new Promise<boolean>((resolve) => {
+    onAbort = () => resolve(false);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([session.ended().then(() => true), aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
 }
 
 function must(title: string, result: ExecResult): void {

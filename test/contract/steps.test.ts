@@ -37,7 +37,10 @@ async function run(guest: FakeSsh, steps: readonly Step[], options: { signal?: A
   const signal = options.signal ?? new AbortController().signal;
   const login = (): Promise<GuestSession> => logIn(guest, signal, options.budgetMs);
   const session = await login();
-  const ran = runSteps({ session, reconnect: login, steps }, { emit: (event) => events.push(event), signal });
+  const ran = runSteps(
+    { session, reconnect: login, steps, rebootMs: options.budgetMs ?? 8000 },
+    { emit: (event) => events.push(event), signal },
+  );
   const ended = await settle(ran, 12_000);
   await (ended.how === 'resolved' ? ended.value : session)[Symbol.asyncDispose]();
   return { ended, events };

@@ -51,7 +51,7 @@ test('apt-get: indexes are fetched when asked for only', () => {
 test('apt-get: packages are removed with their configuration', () => {
   const { log } = calls({ kind: 'packages', install: [], remove: ['snapd'] }, ['apt-get'], '', false);
   expect(log.trim().split('\n')).toHaveLength(1);
-  expect(log).toMatch(/\[purge\] \[snapd\]/);
+  expect(log).toMatch(/\[purge\] (\[--\] )?\[snapd\]/);
 });
 
 test('apt-get: recommends are left out unless they are asked for', () => {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { describeFolder, describeImage, isoContent, makeFolder, sampleFiles } from '../../fixtures/iso-tree.ts';
@@ -7,6 +7,7 @@ import { memorySource } from '../../fixtures/memory-source.ts';
 import { haveTools, scratch } from '../../fixtures/qemu-disk.ts';
 import { openDisk } from '../../src/disk/open.ts';
 import { readPath } from '../../src/filesystem/file-tree.ts';
+import type { IsoFile } from '../../src/formats/iso9660/writer.ts';
 import { openIso9660 } from '../../src/formats/iso9660-reader.ts';
 
 const run = promisify(execFile);
@@ -15,21 +16,20 @@ const SECONDS = 1_700_000_000;
 const WRITERS: readonly (readonly [tool: string, options: readonly string[], reason: string])[] = [
   ['xorriso', ['-as', 'mkisofs', '-R', '-J', '-joliet-long'], 'RRIP 1.10, both trees'],
   ['xorriso', ['-as', 'mkisofs', '-R', '--old-empty'], 'only Rock Ridge, empty files with a sector'],
-  [
-    'xorriso',
-    ['-compliance', 'rrip_version=1.12:aaip_susp_1_10=off', '-as', 'mkisofs', '-R', '-J', '-joliet-long'],
-    '1.12',
-  ],
+  ['xorriso', ['-compliance', 'new_rr:deep_paths_off', '-as', 'mkisofs', '-R', '-J'], 'RRIP 1.12, directories moved'],
   ['genisoimage', ['-R', '-J', '-joliet-long', '-allow-limited-size'], 'deep directories moved to rr_moved'],
   ['genisoimage', ['-R', '-D', '-iso-level', '4'], 'deep directories where they are, a version 2 descriptor'],
 ];
+
+/** genisoimage writes SL entries with a wrong length when a target does not fit one; its own isoinfo cannot read them. */
+const kept = (tool: string) => (file: IsoFile) => tool !== 'genisoimage' || (file.symlink ?? '').length < 100;
 
 for (const [tool, options, reason] of WRITERS) {
   const have = haveTools(tool);
   test.skipIf(!have)(`${tool} ${options.join(' ')}: ${have ? reason : 'not installed'}`, async () => {
     await using folder = await scratch();
     await mkdir(folder.file('tree'));
-    await makeFolder(folder.file('tree'), sampleFiles(), SECONDS);
+    await makeFolder(folder.file('tree'), sampleFiles().filter(kept(tool)), SECONDS);
     await run(tool, [...options, '-quiet', '-V', 'SAMPLE', '-o', folder.file('x.iso'), folder.file('tree')]);
     await using disk = await openDisk(folder.file('x.iso'), { format: 'raw' });
     const iso = await openIso9660(disk);
@@ -78,37 +78,6 @@ test.skipIf(!haveGenisoimage)(`plain names of genisoimage${haveGenisoimage ? '' 
   expect(new TextDecoder().decode(await isoContent(image, boot!))).toBe('boot');
   await expect(openIso9660(image, { prefer: 'joliet' })).rejects.toMatchObject({ code: 'iso9660.names' });
 });
-
-test.skipIf(!haveTools('xorriso'))(
-  'a file of more than 4 GiB in several extents (xorriso)',
-  async () => {
-    await using folder = await scratch();
-    await mkdir(folder.file('tree'));
-    const large = await open(folder.file('tree/large'), 'w');
-    await large.truncate(4 * 2 ** 30 + 5000);
-    await large.write('end', 4 * 2 ** 30 + 4997);
-    await large.close();
-    // The image is fed through sparse pieces: only what differs from zero takes room.
-    const image = folder.file('x.iso');
-    await run('sh', [
-      '-c',
-      'xorriso -as mkisofs -quiet -iso-level 3 -R -o - "$1" 2>/dev/null | dd of="$2" bs=1M conv=sparse status=none && truncate -s %2048 "$2"',
-      'sh',
-      folder.file('tree'),
-      image,
-    ]);
-    await using disk = await openDisk(image, { format: 'raw' });
-    const iso = await openIso9660(disk);
-    const entry = await iso.lookup('/large');
-    expect(entry?.data?.size).toBe(4 * 2 ** 30 + 5000);
-    expect(entry?.data?.extents.length).toBeGreaterThan(1);
-    const last = entry!.data!.extents.at(-1)!;
-    const tail = new Uint8Array(3);
-    await disk.read(last.position + last.length - 3, tail);
-    expect(new TextDecoder().decode(tail)).toBe('end');
-  },
-  60_000,
-);
 
 test.skipIf(!haveTools('xorriso'))('El Torito: a BIOS and a UEFI image (xorriso)', async () => {
   await using folder = await scratch();
