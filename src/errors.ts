@@ -26,7 +26,8 @@ export function registerSecret(value: string): void {
 
 /** `text` with every registered secret, and the password of every URL in it, replaced by `***`. */
 export function scrub(text: string): string {
-  let out = text.replace(/([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/@]+@/gi, '$1:***@');
+  // Not anchored at the scheme: its characters are those of base64, and a long line of them would take quadratic time.
+  let out = text.replace(/(:\/\/[^\s/:@]*):[^\s/@]+@/g, '$1:***@');
   for (const secret of secrets) out = out.replaceAll(secret, '***');
   return out;
 }

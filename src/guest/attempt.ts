@@ -27,9 +27,12 @@ export interface AttemptOptions {
   readonly hostKey: string;
 }
 
+/** ssh2 says where an error comes from; `client-socket` is the connection under the protocol. */
+export type LoginError = Error & { readonly level?: string };
+
 export interface Attempt {
   /** Settles once: with a client that is logged in, or with how far it came. Never rejects. */
-  readonly ended: Promise<{ readonly state: AttemptState; readonly client?: Client; readonly error?: Error }>;
+  readonly ended: Promise<{ readonly state: AttemptState; readonly client?: Client; readonly error?: LoginError }>;
   readonly state: () => AttemptState;
   /** The server's identification, and the authentication methods it offered when it refused ours. */
   readonly banner: () => string | undefined;
@@ -51,13 +54,13 @@ export function attemptLogin(options: AttemptOptions): Attempt {
   const expected = keyBytes(options.hostKey);
   let state: AttemptState = 'refused';
   let seen: Uint8Array | undefined;
-  let failure: Error | undefined;
+  let failure: LoginError | undefined;
   let banner: string | undefined;
   let methods: readonly string[] | undefined;
   const reached = (next: AttemptState): void => {
     state = nearer(state, next);
   };
-  const ended = new Promise<{ state: AttemptState; client?: Client; error?: Error }>((resolve) => {
+  const ended = new Promise<{ state: AttemptState; client?: Client; error?: LoginError }>((resolve) => {
     const end = (): void => {
       if (state === 'silent') reached('closed');
       client.removeAllListeners();
@@ -78,8 +81,9 @@ export function attemptLogin(options: AttemptOptions): Attempt {
       client.on('error', () => {});
       resolve({ state, client });
     });
-    client.on('error', (error: Error & { level?: string }) => {
-      failure = error;
+    client.on('error', (error: LoginError) => {
+      // The socket's end follows what the protocol had to say, and tells less.
+      if (failure === undefined || error.level !== 'client-socket') failure = error;
       if (error.level === 'client-authentication') reached('auth refused');
     });
     client.on('close', end);

@@ -1,6 +1,13 @@
 import { ProvisionError } from '../errors.ts';
 import type { Context } from '../events.ts';
-import { type Attempt, type AttemptOptions, type AttemptState, attemptLogin, nearer } from './attempt.ts';
+import {
+  type Attempt,
+  type AttemptOptions,
+  type AttemptState,
+  attemptLogin,
+  type LoginError,
+  nearer,
+} from './attempt.ts';
 import { fingerprint } from './keys.ts';
 import { GuestSession } from './session.ts';
 
@@ -72,7 +79,7 @@ class LoginRace {
   #best: AttemptState = 'refused';
   #last: AttemptState = 'refused';
   #seenKey: Uint8Array | undefined;
-  #lastError: Error | undefined;
+  #lastError: LoginError | undefined;
   #banner: string | undefined;
   #methods: readonly string[] | undefined;
   #refusals = 0;
@@ -149,7 +156,9 @@ class LoginRace {
       this.#seenKey = attempt.seenKey() ?? this.#seenKey;
       this.#banner = attempt.banner() ?? this.#banner;
       this.#methods = attempt.methods() ?? this.#methods;
-      this.#lastError = error ?? this.#lastError;
+      // Of several reasons the server's or the protocol's is worth more than that a socket closed.
+      if (error !== undefined && (error.level !== 'client-socket' || this.#lastError === undefined))
+        this.#lastError = error;
       this.#again(this.#pause(state));
     });
   }

@@ -40,13 +40,6 @@ const BLAME_MS = 1500;
 const LEFT_BEHIND_MS = 2000;
 /** How long a connection may take to be known as broken, once a command has ended without a status. */
 const VANISH_MS = 500;
-/**
- * Variables that sudo sets itself or that the C library takes from every set-user-id program (ld.so(8), secure-execution
- * mode). They go through `env`; the others through sudo's environment, because sudo logs its command line.
- */
-const LOST_IN_SUDO =
-  /^(PATH|HOME|USER|LOGNAME|SHELL|MAIL|TERM|SUDO_.*|LD_.*|MALLOC_.*|GCONV_PATH|GETCONF_DIR|GLIBC_TUNABLES|HOSTALIASES|LOCALDOMAIN|LOCPATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$/;
-
 /** `text` as one word of a POSIX shell. */
 export function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
@@ -115,7 +108,8 @@ export class GuestSession implements AsyncDisposable {
     const failure = this.#failure ?? this.#lost;
     const guard = new Deadline(command, options);
     const early = [this.#lost, failure, guard.expired];
-    const opened = this.#open(this.#wrap(command, options.env));
+    const { line, head } = this.#wrap(command, options.env);
+    const opened = this.#open(line);
     const { channel, closed, active } = await Promise.race([opened, ...early]).catch((error: unknown) => {
       guard.end();
       opened.then(
@@ -136,7 +130,7 @@ export class GuestSession implements AsyncDisposable {
     channel.setEncoding('utf8').on('data', take('stdout', stdout));
     channel.stderr.setEncoding('utf8').on('data', take('stderr', stderr));
     const feeding = new AbortController();
-    const fed = this.#feed(channel, options.stdin, feeding.signal);
+    const fed = this.#feed(channel, head, options.stdin, feeding.signal);
     // A command that ends early closes its input; its status tells more than the broken pipe.
     fed.catch(() => {});
     try {
@@ -181,17 +175,17 @@ export class GuestSession implements AsyncDisposable {
     );
   }
 
-  #wrap(command: string, env: Readonly<Record<string, string>> = {}): string {
-    // sshd's AcceptEnv leaves out what a client sets, so the variables are part of the command.
-    const all = Object.entries(env);
-    const settings = (some: typeof all): string =>
-      some.map(([key, value]) => `export ${key}=${quote(value)}; `).join('');
-    if (this.#username === 'root') return `${settings(all)}${command}`;
-    const lost = all.filter(([key]) => LOST_IN_SUDO.test(key));
-    const kept = all.filter(([key]) => !LOST_IN_SUDO.test(key));
-    const preserve = kept.length === 0 ? '' : ` --preserve-env=${kept.map(([key]) => key).join(',')}`;
-    const given = lost.length === 0 ? '' : `env ${lost.map(([key, value]) => `${key}=${quote(value)}`).join(' ')} `;
-    return `${settings(kept)}exec sudo -n${preserve} ${given}sh -c ${quote(command)}`;
+  /**
+   * The command as the account runs it, and what goes before its input. sshd's AcceptEnv leaves out what a client sets,
+   * so variables are set by the shell; under sudo they come by the input, because sudo logs its command line and the
+   * variables it is told to keep. dd takes exactly its count from a pipe, where head may read ahead.
+   */
+  #wrap(command: string, env: Readonly<Record<string, string>> = {}): { line: string; head: string } {
+    const settings = Object.entries(env).map(([key, value]) => `export ${key}=${quote(value)}; `);
+    const head = settings.join('');
+    if (this.#username === 'root') return { line: `${head}${command}`, head: '' };
+    const take = head === '' ? '' : `eval "$(dd bs=1 count=${Buffer.byteLength(head)} 2>/dev/null)"; `;
+    return { line: `exec sudo -n sh -c ${quote(take + command)}`, head };
   }
 
   #open(command: string): Promise<OpenChannel> {
@@ -211,7 +205,8 @@ export class GuestSession implements AsyncDisposable {
     });
   }
 
-  async #feed(channel: ClientChannel, stdin: ExecOptions['stdin'], signal: AbortSignal): Promise<void> {
+  async #feed(channel: ClientChannel, head: string, stdin: ExecOptions['stdin'], signal: AbortSignal): Promise<void> {
+    if (head !== '') channel.write(head);
     if (stdin === undefined) channel.end();
     // ssh2 never calls a write back once the channel is closed: the signal ends the pipeline and closes its source.
     else if (stdin instanceof Readable) await pipeline(stdin, channel, { signal });

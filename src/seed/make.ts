@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { stringify } from 'yaml';
 import { RecipeError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { NOCLOUD_LABEL, writeNoCloud } from './nocloud.ts';
@@ -24,14 +25,14 @@ export interface MadeSeed {
 
 /**
  * Makes a NoCloud seed of files.
- * @throws RecipeError `seed.file`, `seed.user-data`, `seed.meta-data`; HostError `seed.write`
+ * @throws RecipeError `seed.file`, `seed.user-data`, `seed.meta-data`, `seed.network-config`; HostError `seed.write`
  */
 export async function makeSeed(options: SeedOptions, context: Context): Promise<MadeSeed> {
   context.signal.throwIfAborted();
   const userData = await read(options.userData);
   const metaData =
     options.metaData === undefined
-      ? `instance-id: ${options.instanceId ?? randomUUID()}\n`
+      ? stringify({ 'instance-id': options.instanceId ?? randomUUID() })
       : await read(options.metaData);
   const networkConfig = options.networkConfig === undefined ? undefined : await read(options.networkConfig);
   const path = resolve(options.out);

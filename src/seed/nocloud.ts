@@ -4,6 +4,7 @@ import { RecipeError, registerSecret } from '../errors.ts';
 import { type IsoFile, writeIso9660 } from '../formats/iso9660/writer.ts';
 import { checkUserData } from './user-data.ts';
 import { writeSeedFile } from './write.ts';
+import { checkMapping } from './yaml-mapping.ts';
 
 /** Volume label cloud-init's NoCloud datasource looks for (cloudinit/sources/DataSourceNoCloud.py). */
 export const NOCLOUD_LABEL = 'cidata';
@@ -48,12 +49,13 @@ export function buildSeedFiles(seed: BuildSeed): NoCloudFiles {
   const config = {
     ...login,
     ssh_pwauth: false,
+    // With ssh_keys given cc_ssh makes none of its own; an empty ssh_genkeytypes would not pass its schema (minItems 1).
     ssh_deletekeys: true,
-    ssh_genkeytypes: [],
     ssh_keys: { ed25519_private: seed.hostKey.privateKey, ed25519_public: seed.hostKey.publicKey },
     // The image's own sources and locale are the recipe's business; cloud-init would write the vendor's defaults.
     apt: { preserve_sources_list: true },
-    locale: false,
+    // A text, because schemas before 24.1 take no boolean; util.is_false() turns the module off for it in every version.
+    locale: 'false',
   };
   const metaData = { 'instance-id': seed.instanceId, 'local-hostname': seed.hostname };
   return { userData: `#cloud-config\n${stringify(config, { lineWidth: 0 })}`, metaData: stringify(metaData) };
@@ -61,10 +63,17 @@ export function buildSeedFiles(seed: BuildSeed): NoCloudFiles {
 
 /**
  * The NoCloud volume as an ISO image.
- * @throws RecipeError `seed.user-data` when the user data is not what cloud-init reads
+ * @throws RecipeError `seed.user-data`, `seed.meta-data`, `seed.network-config` for what cloud-init would not read
  */
 export function noCloudImage(files: NoCloudFiles, options: { readonly time?: number } = {}): Uint8Array {
   checkUserData(files.userData);
+  if (files.metaData.trim() === '') {
+    throw new RecipeError('seed.meta-data', 'Cannot make a NoCloud seed: meta-data is empty', {
+      hint: 'It needs at least "instance-id: <anything>"; cloud-init takes a seed without it for no seed.',
+    });
+  }
+  checkMapping(files.metaData, 'meta-data');
+  if (files.networkConfig !== undefined) checkMapping(files.networkConfig, 'network-config');
   const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
   const members: IsoFile[] = [
     { path: 'meta-data', content: encode(files.metaData) },
@@ -76,11 +85,6 @@ export function noCloudImage(files: NoCloudFiles, options: { readonly time?: num
 
 /** Writes the seed at `path`, readable by its owner only: it holds private keys. */
 export async function writeNoCloud(path: string, files: NoCloudFiles): Promise<void> {
-  if (files.metaData.trim() === '') {
-    throw new RecipeError('seed.meta-data', 'Cannot make a NoCloud seed: meta-data is empty', {
-      hint: 'It needs at least "instance-id: <anything>"; cloud-init takes a seed without it for no seed.',
-    });
-  }
   await writeSeedFile(path, noCloudImage(files));
   await chmod(path, 0o600);
 }

@@ -1,5 +1,5 @@
-import { LineCounter, parseDocument } from 'yaml';
 import { RecipeError } from '../errors.ts';
+import { checkMapping } from './yaml-mapping.ts';
 
 /** First lines cloud-init knows (cloudinit/handlers: INCLUSION_TYPES_MAP), beside MIME archives. */
 const HEADERS = [
@@ -25,20 +25,6 @@ export function checkUserData(text: string): void {
       evidence: { firstLine: text.split('\n', 1)[0] ?? '' },
     });
   }
-  if (!/^#cloud-config\s*$/m.test(text.split('\n', 1)[0] ?? '')) return;
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const problem = document.errors[0];
-  if (problem !== undefined) {
-    const { line, col } = lines.linePos(problem.pos[0]);
-    throw new RecipeError('seed.user-data', `Cannot use this user-data: line ${line}, column ${col} is not YAML`, {
-      hint: problem.message,
-    });
-  }
-  const value: unknown = document.toJS();
-  if (value !== null && (typeof value !== 'object' || Array.isArray(value))) {
-    throw new RecipeError('seed.user-data', 'Cannot use this user-data: #cloud-config must be a mapping', {
-      hint: 'Write "key: value" lines below the header.',
-    });
-  }
+  // cloud-init goes by the beginning of the line alone; what follows is a comment to YAML.
+  if (text.startsWith('#cloud-config') && !text.startsWith('#cloud-config-archive')) checkMapping(text, 'user-data');
 }

@@ -1,6 +1,5 @@
-/** The tree an ISO is made of: files and the directories on their way, named for both of its hierarchies. */
+/** The tree an ISO is made of: files and the directories on their way. */
 import { FormatError } from '../../errors.ts';
-import { isoIdentifiers, jolietNames } from './names.ts';
 
 export interface IsoFile {
   /** Path with `/` between components, no leading slash; parent directories are made. */
@@ -8,28 +7,18 @@ export interface IsoFile {
   readonly content?: Uint8Array;
   /** Target, for a symbolic link. */
   readonly symlink?: string;
-  /** Permission bits. @default 0o644 (0o755 for directories made on the way) */
+  /** Permission bits. @default 0o644 (0o755 for directories made on the way, 0o777 for links, as lstat has them) */
   readonly mode?: number;
 }
 
 export interface IsoNode {
   readonly name: string;
-  readonly directory: boolean;
+  readonly kind: 'directory' | 'file' | 'symlink';
   readonly mode: number;
   readonly content: Uint8Array;
-  readonly symlink: string | undefined;
-  readonly children: IsoNode[];
-  parent: IsoNode | undefined;
-  iso: string;
-  joliet: string;
-  serial: number;
-  /** First sector of the content; for a directory, of its records in each tree. */
-  sector: number;
-  jolietSector: number;
-  size: number;
-  jolietSize: number;
-  /** Rock Ridge entries that do not fit into a record, with their place in the continuation area. */
-  continuation: { sector: number; offset: number } | undefined;
+  readonly target: string;
+  readonly children: Map<string, IsoNode>;
+  readonly parent: IsoNode | undefined;
 }
 
 const MAX_FILE = 0xffffffff;
@@ -37,80 +26,55 @@ const encoder = new TextEncoder();
 
 /** @throws FormatError `iso9660.name`, `iso9660.too-large` */
 export function buildTree(files: readonly IsoFile[]): IsoNode {
-  const root = makeNode('', true, 0o755);
-  const find = (parts: readonly string[]): IsoNode => {
-    let at = root;
-    for (const part of parts) {
-      let child = at.children.find((node) => node.name === part);
-      if (child === undefined) {
-        child = makeNode(part, true, 0o755);
-        child.parent = at;
-        at.children.push(child);
-      }
-      if (!child.directory) throw badName(part, 'a file is in the way of a directory');
-      at = child;
-    }
-    return at;
-  };
+  const root = directoryNode('', undefined);
   for (const file of files) {
     const parts = file.path.split('/').filter((part) => part !== '');
     const name = parts.pop();
     if (name === undefined || [...parts, name].some((part) => part === '.' || part === '..' || part.includes('\0'))) {
       throw badName(file.path, 'a component is empty, a dot or holds a NUL');
     }
-    if (encoder.encode(name).length > 255) throw badName(name, 'it is longer than 255 bytes');
-    const parent = find(parts);
-    if (parent.children.some((node) => node.name === name)) throw badName(file.path, 'it is there twice');
-    if ((file.content?.length ?? 0) > MAX_FILE) {
-      throw new FormatError('iso9660.too-large', `Cannot put ${file.path} on an ISO: it is 4 GiB or longer`);
-    }
-    const node = makeNode(name, false, file.mode ?? 0o644, file.content, file.symlink);
-    node.parent = parent;
-    parent.children.push(node);
+    const parent = parts.reduce(enter, root);
+    checkLength(name);
+    if (parent.children.has(name)) throw badName(file.path, 'it is there twice');
+    parent.children.set(name, leafNode(file, name, parent));
   }
   return root;
 }
 
+function enter(at: IsoNode, name: string): IsoNode {
+  let child = at.children.get(name);
+  if (child === undefined) {
+    checkLength(name);
+    child = directoryNode(name, at);
+    at.children.set(name, child);
+  }
+  if (child.kind !== 'directory') throw badName(name, 'a file is in the way of a directory');
+  return child;
+}
+
+function directoryNode(name: string, parent: IsoNode | undefined): IsoNode {
+  const empty = { content: new Uint8Array(0), target: '' };
+  return { name, kind: 'directory', mode: 0o755, ...empty, children: new Map(), parent };
+}
+
+function leafNode(file: IsoFile, name: string, parent: IsoNode): IsoNode {
+  const children = new Map<string, IsoNode>();
+  if (file.symlink !== undefined) {
+    if (file.symlink === '' || file.symlink.includes('\0')) throw badName(file.path, 'a link needs a target');
+    const empty = { content: new Uint8Array(0), target: file.symlink };
+    return { name, kind: 'symlink', mode: file.mode ?? 0o777, ...empty, children, parent };
+  }
+  const content = file.content ?? new Uint8Array(0);
+  if (content.length > MAX_FILE) {
+    throw new FormatError('iso9660.too-large', `Cannot put ${file.path} on an ISO: it is 4 GiB or longer`);
+  }
+  return { name, kind: 'file', mode: file.mode ?? 0o644, content, target: '', children, parent };
+}
+
+function checkLength(name: string): void {
+  if (encoder.encode(name).length > 255) throw badName(name, 'it is longer than 255 bytes');
+}
+
 function badName(path: string, why: string): FormatError {
   return new FormatError('iso9660.name', `Cannot put ${JSON.stringify(path)} on an ISO: ${why}`);
-}
-
-function makeNode(
-  name: string,
-  directory: boolean,
-  mode: number,
-  content: Uint8Array = new Uint8Array(0),
-  symlink?: string,
-): IsoNode {
-  const places = { serial: 0, sector: 0, jolietSector: 0, size: content.length, jolietSize: 0 };
-  return {
-    name,
-    directory,
-    mode,
-    content,
-    symlink,
-    children: [],
-    parent: undefined,
-    iso: '',
-    joliet: '',
-    continuation: undefined,
-    ...places,
-  };
-}
-
-/** Directories in the order of a path table (ECMA-119 6.9.1): by level, then parent, then name. Names are given here. */
-export function breadthFirst(root: IsoNode): IsoNode[] {
-  const all = [root];
-  for (const directory of all) {
-    directory.children.sort((a, b) => (a.name < b.name ? -1 : 1));
-    const iso = isoIdentifiers(directory.children);
-    const joliet = jolietNames(directory.children.map((child) => child.name));
-    directory.children.forEach((child, at) => {
-      child.iso = iso[at] ?? '';
-      child.joliet = joliet[at] ?? '';
-    });
-    directory.children.sort((a, b) => (a.iso < b.iso ? -1 : 1));
-    all.push(...directory.children.filter((child) => child.directory));
-  }
-  return all;
 }
