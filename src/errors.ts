@@ -17,11 +17,13 @@ export interface ComposeErrorOptions {
   readonly phase?: string | undefined;
 }
 
-const secrets = new Set<string>();
+let secrets: readonly string[] = [];
 
 /** From now on `value` is replaced by `***` in errors and events. Values shorter than four characters are ignored. */
 export function registerSecret(value: string): void {
-  if (value.length >= 4) secrets.add(value);
+  if (value.length < 4 || secrets.includes(value)) return;
+  // Longest first: the lines of a key are secrets too, and masking one of them would hide the whole from its own mask.
+  secrets = [...secrets, value].sort((a, b) => b.length - a.length);
 }
 
 /** `text` with every registered secret, and the password of every URL in it, replaced by `***`. */

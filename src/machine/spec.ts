@@ -50,10 +50,18 @@ export function machineArgv(spec: MachineSpec, run: MachineRun): string[] {
   argv.push('-cpu', run.accelerator.cpu, '-smp', String(spec.cpus), '-m', `${Math.ceil(spec.memory / MIB)}M`);
   if (run.firmware !== undefined) argv.push(...firmwareArgv(run.firmware));
   if (spec.kernel !== undefined) argv.push(...kernelArgv(spec.kernel));
-  argv.push('-chardev', `socket,id=qmp,path=${run.qmpSocket},server=on,wait=off`, '-mon', 'chardev=qmp,mode=control');
-  argv.push('-chardev', `socket,id=serial0,path=${run.serialSocket},server=on,wait=off,logfile=${run.serialLog}`);
+  argv.push(
+    '-chardev',
+    `socket,id=qmp,path=${escapeComma(run.qmpSocket)},server=on,wait=off`,
+    '-mon',
+    'chardev=qmp,mode=control',
+  );
+  argv.push(
+    '-chardev',
+    `socket,id=serial0,path=${escapeComma(run.serialSocket)},server=on,wait=off,logfile=${escapeComma(run.serialLog)}`,
+  );
   argv.push('-serial', 'chardev:serial0', '-device', 'pvpanic', '-device', 'virtio-rng-pci');
-  for (const [index, disk] of spec.disks.entries()) argv.push(...diskArgv(disk, index));
+  for (const [index, disk] of spec.disks.entries()) argv.push(...diskArgv(disk, index, spec.kernel === undefined));
   if (spec.ssh) {
     // Port 0: QEMU binds a free port itself, so no other program can take it in between.
     argv.push('-netdev', 'user,id=net0,hostfwd=tcp:127.0.0.1:0-:22', '-device', 'virtio-net-pci,netdev=net0');
@@ -73,11 +81,12 @@ function kernelArgv(kernel: NonNullable<MachineSpec['kernel']>): string[] {
   return ['-kernel', kernel.image, ...initrd, '-append', kernel.append];
 }
 
-function diskArgv(disk: MachineDisk, index: number): string[] {
+/** A kernel given directly has boot index 0 already (hw/i386/x86.c, linuxboot.bin). */
+function diskArgv(disk: MachineDisk, index: number, boots: boolean): string[] {
   const access = disk.readOnly ? 'readonly=on' : 'discard=unmap,detect-zeroes=unmap';
   const cache = disk.scratch ? ',cache=unsafe' : '';
   const drive = `if=none,id=disk${index},format=${disk.format},${access}${cache},file=${escapeComma(disk.path)}`;
-  return ['-drive', drive, '-device', `virtio-blk-pci,drive=disk${index},bootindex=${index}`];
+  return ['-drive', drive, '-device', `virtio-blk-pci,drive=disk${index}${boots ? `,bootindex=${index}` : ''}`];
 }
 
 /** QEMU's option syntax doubles a comma that belongs to a value. */

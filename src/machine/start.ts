@@ -43,6 +43,8 @@ export interface StoppedMachine {
 }
 
 const GREETING_MS = 20_000;
+/** How long a QEMU that closed its sockets may take to be known as ended. */
+const LAST_WORDS_MS = 2_000;
 
 /**
  * Starts a machine: chooses accelerator and firmware, starts QEMU paused, connects QMP and the console, lets it run.
@@ -74,28 +76,27 @@ export async function startMachine(
       throw qemuDied(spec.name, exit, qemu.stderr(), { runDir });
     });
     early.catch(() => {});
-    await Promise.race([early, Promise.all([appearance(qmpSocket), appearance(serialSocket)])]);
-    const qmp = stack.use(
-      await Promise.race([
-        early,
-        QmpSession.connect(qmpSocket, {
-          signal: context.signal,
-          log: join(runDir, 'qmp.log'),
-          greetingMs: GREETING_MS,
-        }),
-      ]),
-    );
-    const serial = stack.use(
-      await SerialConsole.connect(serialSocket, {
-        name: spec.name,
-        emit: context.emit,
-        onFailure: (error) => failed.fail(error),
-      }),
-    );
-    const ssh = spec.ssh ? await forwardedPort(qmp) : undefined;
-    const machine = new Machine({ spec, argv, accelerator, firmware, qmp, serial, ssh, runDir, qemu, failed, stack });
-    await qmp.command('cont', {});
-    return machine;
+    const connect = async (): Promise<RunningMachine> => {
+      await Promise.race([early, Promise.all([appearance(qmpSocket), appearance(serialSocket)])]);
+      const log = join(runDir, 'qmp.log');
+      const qmp = stack.use(
+        await QmpSession.connect(qmpSocket, { signal: context.signal, log, greetingMs: GREETING_MS }),
+      );
+      const onFailure = (error: unknown): void => failed.fail(error);
+      const serial = stack.use(
+        await SerialConsole.connect(serialSocket, { name: spec.name, emit: context.emit, onFailure }),
+      );
+      const ssh = spec.ssh ? await forwardedPort(qmp) : undefined;
+      const machine = new Machine({ spec, argv, accelerator, firmware, qmp, serial, ssh, runDir, qemu, failed, stack });
+      await qmp.command('cont', {});
+      return machine;
+    };
+    return await connect().catch(async (error: unknown) => {
+      context.signal.throwIfAborted();
+      // A QEMU that ends closes its sockets first; why it ended tells more than that they closed.
+      await within(early, LAST_WORDS_MS);
+      throw error;
+    });
   } catch (error) {
     await stack.disposeAsync();
     throw error;
@@ -254,7 +255,8 @@ class Machine implements RunningMachine {
     let exit = await within(Promise.race([qemu.exited, failed.promise]), asked === undefined ? 0 : half);
     if (exit === undefined) {
       await qmp.command('system_powerdown', {}).catch(() => {});
-      exit = await within(Promise.race([qemu.exited, failed.promise]), half);
+      const left = options.budgetMs - (performance.now() - start);
+      exit = await within(Promise.race([qemu.exited, failed.promise]), left);
     }
     if (exit === undefined) {
       throw new MachineError(
