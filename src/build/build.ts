@@ -14,6 +14,7 @@ import {
 } from '../guest/proxy.ts';
 import type { GuestSession } from '../guest/session.ts';
 import { runSteps } from '../guest/steps.ts';
+import { upload } from '../guest/upload.ts';
 import { runFolder } from '../host/folders.ts';
 import { run } from '../host/process.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
@@ -191,7 +192,7 @@ async function provisionGuest(
     if (aptProxy !== undefined) {
       const probe = await session.exec('command -v apt-get', { signal });
       if (probe.exitCode === 0)
-        await session.upload([{ path: APT_PROXY_FILE, content: Buffer.from(aptProxy) }], { signal });
+        await upload(session, [{ path: APT_PROXY_FILE, content: Buffer.from(aptProxy) }], { signal });
     }
     session = await runSteps(
       { session, reconnect: login, steps: planned.steps, env: proxyEnvironment(proxy) },

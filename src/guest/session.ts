@@ -1,11 +1,10 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { lstat, readdir, readlink, stat } from 'node:fs/promises';
-import { resolve as absolute, join } from 'node:path';
+import { createWriteStream } from 'node:fs';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Client, ClientChannel } from 'ssh2';
-import tar from 'tar-stream';
 import { ProvisionError, scrub } from '../errors.ts';
+import { Deadline, type OpenChannel, watchChannel } from './channel.ts';
+import { Masked, Tail } from './output.ts';
 
 export interface ExecOptions {
   readonly stdin?: string | Uint8Array | Readable;
@@ -25,19 +24,8 @@ export interface ExecResult {
   readonly ms: number;
 }
 
-/** A file put into the guest: bytes, or a file of this host. */
-export interface GuestFile {
-  /** Absolute path in the guest. */
-  readonly path: string;
-  readonly content: Uint8Array | { readonly hostPath: string } | { readonly linkTo: string } | 'folder';
-  readonly mode?: number;
-}
-
-const KEPT = 1024 * 1024;
 /** How long the machine may take to say why, once the connection is gone. */
 const BLAME_MS = 1500;
-/** A command that has exited and writes nothing for so long has left a process behind that holds its output open. */
-const LEFT_BEHIND_MS = 2000;
 /** How long a connection may take to be known as broken, once a command has ended without a status. */
 const VANISH_MS = 500;
 /** `text` as one word of a POSIX shell. */
@@ -213,51 +201,6 @@ export class GuestSession implements AsyncDisposable {
     else channel.end(stdin);
   }
 
-  /** Puts files into the guest as one tar stream, owned by root, directories made on the way. */
-  async upload(files: readonly GuestFile[], options: ExecOptions = {}): Promise<void> {
-    const pack = tar.pack();
-    const filled = fill(pack, files);
-    filled.catch((error: Error) => pack.destroy(error));
-    // Folders that are there keep their owner and mode, and links to folders stay links; busybox has no such options.
-    const gnu = '--no-overwrite-dir --keep-directory-symlink';
-    const command = `o=; tar --version 2>/dev/null | grep -q GNU && o='${gnu}'; exec tar -xpf - -C / --no-same-owner $o`;
-    await this.run(command, { ...options, stdin: Readable.from(pack) });
-    await filled;
-  }
-
-  /** Puts a file or a whole folder of this host at `to`. */
-  async uploadPath(
-    source: string,
-    to: string,
-    options: ExecOptions & { readonly mode?: number | undefined } = {},
-  ): Promise<void> {
-    const from = absolute(source);
-    const info = await stat(from).catch((cause: Error) => {
-      throw new ProvisionError('upload.source', `Cannot upload ${from}: ${cause.message}`, {
-        hint: 'The path is one of this host, and relative to the recipe that names it.',
-        cause,
-      });
-    });
-    const { mode } = options;
-    if (!info.isDirectory()) {
-      return this.upload([{ path: to, content: { hostPath: from }, mode: mode ?? info.mode & 0o777 }], options);
-    }
-    const files: GuestFile[] = [];
-    for (const entry of await readdir(from, { recursive: true, withFileTypes: true })) {
-      const hostPath = join(entry.parentPath, entry.name);
-      const path = join(to, hostPath.slice(from.length));
-      const own = (await lstat(hostPath)).mode & 0o7777;
-      if (entry.isSymbolicLink()) files.push({ path, content: { linkTo: await readlink(hostPath) } });
-      else if (entry.isDirectory()) files.push({ path, content: 'folder', mode: own });
-      else if (entry.isFile()) files.push({ path, content: { hostPath }, mode: mode ?? own });
-      else {
-        throw new ProvisionError('upload.special', `Cannot upload ${hostPath}: it is no file, folder or symbolic link`);
-      }
-    }
-    await this.run(`mkdir -p ${quote(to)}`, options);
-    await this.upload(files, options);
-  }
-
   /** Identity of the running boot; another one after a restart. */
   async bootId(): Promise<string> {
     return (await this.run('cat /proc/sys/kernel/random/boot_id')).stdout.trim();
@@ -279,121 +222,5 @@ export class GuestSession implements AsyncDisposable {
     this.#client.destroy();
     const transcript = this.#transcript;
     if (transcript !== undefined) await new Promise<void>((resolve) => transcript.end(() => resolve()));
-  }
-}
-
-interface OpenChannel {
-  readonly channel: ClientChannel;
-  readonly closed: Promise<{ exitCode: number; signal: string | undefined }>;
-  /** Says that output has come. */
-  readonly active: () => void;
-}
-
-/**
- * Watches a channel from inside the callback that opened it: acceptance, output and status may come in one piece, and a
- * listener added a microtask later misses the status.
- */
-function watchChannel(channel: ClientChannel): OpenChannel {
-  let active = (): void => {};
-  const closed = new Promise<{ exitCode: number; signal: string | undefined }>((resolve) => {
-    let exitCode = -1;
-    let signal: string | undefined;
-    let idle: NodeJS.Timeout | undefined;
-    channel.on('exit', (code: number | null, name?: string) => {
-      exitCode = code ?? -1;
-      signal = name ?? undefined;
-      idle = setTimeout(() => channel.close(), LEFT_BEHIND_MS);
-      active = () => void idle?.refresh();
-    });
-    channel.on('close', () => {
-      clearTimeout(idle);
-      resolve({ exitCode, signal });
-    });
-  });
-  return { channel, closed, active: () => active() };
-}
-
-/** Text with its secrets masked, a line at a time: a secret may come in two pieces. */
-class Masked {
-  readonly #write: (text: string) => void;
-  #partial = '';
-
-  constructor(write: (text: string) => void) {
-    this.#write = write;
-  }
-
-  write(text: string): void {
-    const whole = this.#partial + text;
-    const end = whole.length > LONGEST_LINE ? whole.length : whole.lastIndexOf('\n') + 1;
-    this.#partial = whole.slice(end);
-    if (end > 0) this.#write(scrub(whole.slice(0, end)));
-  }
-
-  end(): void {
-    if (this.#partial !== '') this.#write(`${scrub(this.#partial)}\n`);
-    this.#partial = '';
-  }
-}
-
-const LONGEST_LINE = 256 * 1024;
-
-async function fill(pack: tar.Pack, files: readonly GuestFile[]): Promise<void> {
-  for (const { path, content, mode = 0o644 } of files) {
-    const name = path.replace(/^\/+/, '');
-    if (content instanceof Uint8Array) {
-      pack.entry({ name, mode, uid: 0, gid: 0 }, Buffer.from(content));
-      continue;
-    }
-    if (content === 'folder') {
-      pack.entry({ name, mode, uid: 0, gid: 0, type: 'directory' });
-      continue;
-    }
-    if ('linkTo' in content) {
-      pack.entry({ name, mode: 0o777, uid: 0, gid: 0, type: 'symlink', linkname: content.linkTo });
-      continue;
-    }
-    const { size } = await stat(content.hostPath);
-    const entry = pack.entry({ name, mode, uid: 0, gid: 0, size });
-    await pipeline(createReadStream(content.hostPath), entry as unknown as Writable);
-  }
-  pack.finalize();
-}
-
-/** The end of a text, bounded. */
-class Tail {
-  text = '';
-
-  add(more: string): void {
-    this.text = (this.text + more).slice(-KEPT);
-  }
-}
-
-/** Rejects when a command has taken too long or was aborted. */
-class Deadline {
-  readonly expired: Promise<never>;
-  readonly #timer: NodeJS.Timeout | undefined;
-  readonly #signal: AbortSignal | undefined;
-  #onAbort: () => void = () => {};
-
-  constructor(command: string, options: Pick<ExecOptions, 'timeoutMs' | 'signal'>) {
-    const { timeoutMs, signal } = options;
-    let timer: NodeJS.Timeout | undefined;
-    this.expired = new Promise((_, reject) => {
-      this.#onAbort = () => reject(signal?.reason);
-      signal?.addEventListener('abort', this.#onAbort, { once: true });
-      if (timeoutMs === undefined) return;
-      timer = setTimeout(() => {
-        const what = `Cannot go on: a command in the guest took longer than ${Math.round(timeoutMs / 1000)} s`;
-        reject(new ProvisionError('command.timeout', what, { evidence: { command } }));
-      }, timeoutMs);
-    });
-    this.expired.catch(() => {});
-    this.#timer = timer;
-    this.#signal = signal;
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-    this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { ProvisionError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import { type ExecOptions, type ExecResult, type GuestSession, quote } from './session.ts';
+import { upload, uploadPath } from './upload.ts';
 
 /** One thing done in the guest, as root. */
 export type Step = { readonly name?: string } & (
@@ -78,9 +79,9 @@ async function runStep(
       must(title, await session.exec(packagesCommand(step, !state.updated), run));
       return;
     case 'upload':
-      return session.uploadPath(step.from, step.to, { ...run, mode: step.mode });
+      return uploadPath(session, step.from, step.to, { ...run, mode: step.mode });
     case 'write':
-      return session.upload([{ path: step.path, content: Buffer.from(step.content), mode: step.mode ?? 0o644 }], run);
+      return upload(session, [{ path: step.path, content: Buffer.from(step.content), mode: step.mode ?? 0o644 }], run);
     case 'shell':
       return shell(session, step, title, run);
   }
@@ -96,7 +97,7 @@ async function shell(
   const script = text.startsWith('#!') ? text : `#!/bin/sh -eu\n${text}`;
   const folder = (await session.run('mktemp -d /var/tmp/compose-XXXXXXXX', run)).stdout.trim();
   const path = `${folder}/script`;
-  await session.upload([{ path, content: Buffer.from(script), mode: 0o700 }], run);
+  await upload(session, [{ path, content: Buffer.from(script), mode: 0o700 }], run);
   const words = [path, ...(step.args ?? [])].map(quote).join(' ');
   const env = { ...run.env, ...step.env };
   const result = await session.exec(`cd / && ${words}`, { ...run, env, timeoutMs: step.timeoutMs });

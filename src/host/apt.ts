@@ -48,9 +48,9 @@ export function parseDeb822(text: string): AptSource[] {
   return sources;
 }
 
-/** The Debian archive among `sources`: a path that ends in /debian, fetched over HTTP, HTTPS or from a folder. */
+/** The Debian archive among `sources`: a path that ends in /debian, fetched over HTTP or HTTPS, as a guest can fetch it too. */
 export function debianMirror(sources: readonly AptSource[]): string | undefined {
-  const archives = sources.filter(({ uri }) => /^(https?|file):/.test(uri) && /\/debian\/?$/.test(uri));
+  const archives = sources.filter(({ uri }) => /^https?:/.test(uri) && /\/debian\/?$/.test(uri));
   return archives[0]?.uri.replace(/\/$/, '');
 }
 

@@ -44,7 +44,8 @@ export function serve(port: MessagePort): void {
 }
 
 async function openFinish(compression: Compression): Promise<(chunk: Uint8Array) => Uint8Array<ArrayBuffer>> {
-  if (compression.kind === 'none') return (chunk) => chunk.slice();
+  // A copy, because the result is transferred; Buffer.slice would be a view of the buffer that is filled next.
+  if (compression.kind === 'none') return (chunk) => new Uint8Array(chunk);
   const engine: Engine = await openEngine(compression);
   return (chunk) => engine.gzip(chunk);
 }

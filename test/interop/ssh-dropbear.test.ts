@@ -6,6 +6,7 @@ import { cannotServe, startDropbear } from '../../fixtures/fake-ssh-openssh.ts';
 import { quietContext } from '../../src/events.ts';
 import { connectGuest } from '../../src/guest/connect.ts';
 import { generateKeys } from '../../src/guest/keys.ts';
+import { upload } from '../../src/guest/upload.ts';
 
 const missing = cannotServe('dropbear', 'dropbearconvert', 'unshare', 'tar');
 
@@ -34,7 +35,7 @@ test.skipIf(missing !== undefined)(
     const place = await mkdtemp(join(tmpdir(), 'compose-ssh-'));
     try {
       const content = Buffer.alloc(8 * 1024 * 1024, 'dropbear');
-      await session.upload([{ path: join(place, 'file'), content }]);
+      await upload(session, [{ path: join(place, 'file'), content }]);
       expect((await readFile(join(place, 'file'))).equals(content)).toBe(true);
     } finally {
       await rm(place, { recursive: true, force: true });

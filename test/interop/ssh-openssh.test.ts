@@ -18,6 +18,7 @@ import { connectGuest } from '../../src/guest/connect.ts';
 import { generateKeys } from '../../src/guest/keys.ts';
 import type { GuestSession } from '../../src/guest/session.ts';
 import { runSteps } from '../../src/guest/steps.ts';
+import { upload, uploadPath } from '../../src/guest/upload.ts';
 
 const missing = cannotServe('sshd', 'unshare', 'sudo', 'tar');
 const named = (name: string): string => (missing === undefined ? name : `${name} (skipped: ${missing})`);
@@ -146,7 +147,7 @@ real(
     for (const one of blocks) expected.update(one);
     blocks.length = 0;
     const before = process.memoryUsage().rss;
-    await session.uploadPath(from, join(place.path, 'up', 'large'));
+    await uploadPath(session, from, join(place.path, 'up', 'large'));
     expect(process.memoryUsage().rss - before).toBeLessThan(160 * 1024 * 1024);
     const { stdout } = await session.run(`sha256sum <${join(place.path, 'up', 'large')}`);
     expect(stdout.slice(0, 64)).toBe(expected.digest('hex'));
@@ -190,7 +191,7 @@ real(named('files of a tree arrive with names, modes and content'), async () => 
   await mkdir(from);
   await makeTree(from);
   const to = join(place.path, 'to');
-  await session.uploadPath(from, to);
+  await uploadPath(session, from, to);
   const files = (lines: string[]): string[] => lines.filter((line) => / file /.test(line));
   expect(files(await describeTree(to))).toEqual(files(await describeTree(from)));
 });
@@ -205,7 +206,7 @@ real(named('a tree arrives with its symbolic links, empty folders and folder mod
   await symlink('plain', join(from, 'link'));
   await symlink('/nowhere/at/all', join(from, 'dangling'));
   const to = join(place.path, 'to');
-  await session.uploadPath(from, to);
+  await uploadPath(session, from, to);
   expect(await describeTree(to)).toEqual(await describeTree(from));
 });
 
@@ -220,7 +221,7 @@ for (const [form, why] of [
     await mkdir(join(place.path, 'from', 'sub'), { recursive: true });
     await writeFile(join(place.path, 'from', 'sub', 'file'), 'here');
     const to = join(place.path, 'to');
-    await session.uploadPath(`${relative(process.cwd(), place.path)}/${form}`, to);
+    await uploadPath(session, `${relative(process.cwd(), place.path)}/${form}`, to);
     expect(await readFile(join(to, 'sub', 'file'), 'utf8')).toBe('here');
   });
 }
@@ -231,7 +232,7 @@ real(named('files of an account beside root are written as root, with modes, int
   await using place = await folder();
   const inner = join(place.path, 'inner');
   await mkdir(inner, { mode: 0o750 });
-  await session.upload([{ path: join(inner, 'file'), content: Buffer.from('x'), mode: 0o640 }]);
+  await upload(session, [{ path: join(inner, 'file'), content: Buffer.from('x'), mode: 0o640 }]);
   expect((await lstat(join(inner, 'file'))).mode & 0o7777).toBe(0o640);
   expect((await lstat(join(inner, 'file'))).uid).toBe(0);
   expect((await lstat(inner)).mode & 0o7777).toBe(0o750);
@@ -240,7 +241,7 @@ real(named('files of an account beside root are written as root, with modes, int
 real(named('a host file that is not there is an error with a code, and it names the file'), async () => {
   await using server = await serve();
   await using session = await logIn(server);
-  const ended = await settle(session.uploadPath('/nowhere/at/all', '/tmp/x'), 5000);
+  const ended = await settle(uploadPath(session, '/nowhere/at/all', '/tmp/x'), 5000);
   expect(ended.how).toBe('rejected');
   const { error } = ended as { error: Error };
   expect(isComposeError(error)).toBe(true);
@@ -251,7 +252,7 @@ real(named('an upload the guest cannot store is an error with what tar said'), a
   await using server = await serve();
   await using session = await logIn(server);
   const file = { path: '/proc/nothing/here', content: new Uint8Array(4 * 1024 * 1024) };
-  const ended = await settle(session.upload([file]), 8000);
+  const ended = await settle(upload(session, [file]), 8000);
   expect(ended).toMatchObject({ how: 'rejected', error: { code: 'command.failed' } });
   expect(JSON.stringify((ended as { error: unknown }).error)).toMatch(/tar/);
 });
@@ -304,7 +305,7 @@ real(named('sftp is not needed'), async () => {
   await using server = await serve({ config: ['Subsystem sftp /bin/false'] });
   await using session = await logIn(server);
   await using place = await folder();
-  await session.upload([{ path: join(place.path, 'file'), content: Buffer.from('x') }]);
+  await upload(session, [{ path: join(place.path, 'file'), content: Buffer.from('x') }]);
   expect(await readFile(join(place.path, 'file'), 'utf8')).toBe('x');
 });
 
