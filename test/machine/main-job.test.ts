@@ -1,18 +1,32 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootDisk } from '../../fixtures/boot-disk.ts';
 import { compose } from '../../fixtures/cli.ts';
+import { serveFiles, serveProxy } from '../../fixtures/http-servers.ts';
 import { describeTree, extractAsCurtin, mountReadOnly, treeDifferences } from '../../fixtures/reference-tree.ts';
 import { openDisk } from '../../src/disk/open.ts';
 import { readPartitions } from '../../src/disk/partitions.ts';
+import { cacheFolder } from '../../src/host/folders.ts';
 
 const run = promisify(execFile);
 const MINUTES = 60_000;
+
+const OWN_RECIPE = `extends: debian-12
+name: web-node
+packages: [hello]
+provision:
+  - shell: cat /proc/sys/kernel/random/boot_id > /srv/boots
+  - reboot: true
+  - upload: { from: ./site, to: /srv/www }
+  - shell: cat /proc/sys/kernel/random/boot_id >> /srv/boots
+outputs: [tgz]
+maas: { name: web-node, title: Web node }
+`;
 
 /** The whole main job, once; everything below looks at what it left. */
 describe('compose build debian-12 --source packages', () => {
@@ -188,6 +202,62 @@ describe('compose build debian-12 --source packages', () => {
       }
     },
     3 * MINUTES,
+  );
+
+  test(
+    "a recipe of one's own on the vendor's image, through a proxy: downloaded, provisioned, restarted, packed",
+    async () => {
+      const work = join(folder, 'own');
+      await mkdir(join(work, 'site/deep'), { recursive: true });
+      await writeFile(join(work, 'site/deep/index.html'), 'hello\n');
+      await writeFile(join(work, 'own.yaml'), OWN_RECIPE);
+      const manifest = JSON.parse(readFileSync(join(out, 'debian-12-amd64.build.json'), 'utf8'));
+      const base = join(cacheFolder(), `base/bookworm-${manifest.inputs[0].inputs.slice(0, 24)}.qcow2`);
+      const { stdout: sum } = await run('sha512sum', [base]);
+      const image = '/bookworm/latest/debian-12-generic-amd64.qcow2';
+      const sums = `${sum.slice(0, 128)}  debian-12-generic-amd64.qcow2\n`;
+      await using server = await serveFiles(
+        new Map<string, string | { file: string }>([
+          [image, { file: base }],
+          ['/bookworm/latest/SHA512SUMS', sums],
+        ]),
+      );
+      await using proxy = await serveProxy();
+      const env = {
+        COMPOSE_STATE: join(work, 'state'),
+        COMPOSE_CACHE: join(work, 'cache'),
+        http_proxy: proxy.url,
+        https_proxy: proxy.url,
+        no_proxy: '',
+        NO_PROXY: '',
+      };
+      const args = ['build', join(work, 'own.yaml'), '--format', 'tgz', '--log', 'plain', '--out', join(work, 'out')];
+      const own = await compose([...args, '--set', `cloudimg_base=${server.url}`], { env });
+      expect(own.status, own.stderr).toBe(0);
+      expect(server.requests).toEqual(expect.arrayContaining([image]));
+      expect(proxy.requests.some((url) => url.includes('/dists/') || url.endsWith(':443'))).toBe(true);
+
+      await using extracted = await extractAsCurtin(join(work, 'out/web-node-amd64.tar.gz'));
+      const read = (path: string): string => readFileSync(join(extracted.path, path), 'utf8');
+      expect(read('srv/www/deep/index.html')).toBe('hello\n');
+      const [before, after] = read('srv/boots').split('\n');
+      expect(before).toMatch(/^[0-9a-f-]{36}$/);
+      expect(after).toMatch(/^[0-9a-f-]{36}$/);
+      expect(after, 'the guest was restarted between the steps').not.toBe(before);
+      const built = JSON.parse(readFileSync(join(work, 'out/web-node-amd64.build.json'), 'utf8'));
+      expect(built.inputs[0]).toMatchObject({ kind: 'cloudimg', sha512: sum.slice(0, 128) });
+      expect(built.packages.map((one: { name: string }) => one.name)).toContain('hello');
+      const { port } = new URL(proxy.url);
+      const grep = run('grep', [
+        '-rlF',
+        `:${port}`,
+        join(extracted.path, 'etc'),
+        join(extracted.path, 'var/lib/cloud'),
+      ]);
+      expect((await grep.catch((error: { stdout: string }) => error)).stdout, 'the proxy stays out of it').toBe('');
+      expect(existsSync(join(work, 'state/runs')) ? readdirSync(join(work, 'state/runs')) : []).toEqual([]);
+    },
+    15 * MINUTES,
   );
 
   test('no process and no temporary name is left', async () => {
