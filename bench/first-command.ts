@@ -13,7 +13,7 @@ import { type RunningMachine, startMachine } from '../src/machine/start.ts';
 import { buildSeedFiles, writeNoCloud } from '../src/seed/nocloud.ts';
 import { benchDisk } from './disk.ts';
 
-const RUNS = 2;
+const RUNS = 3;
 const MIB = 1024 * 1024;
 const BUDGET_MS = 600_000;
 

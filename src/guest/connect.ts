@@ -22,8 +22,14 @@ export interface ConnectOptions extends AttemptOptions {
 
 /** After a refusal the next attempt follows at once, but not in a busy loop. */
 const PAUSE_MS = 50;
-/** An attempt that hangs (QEMU answers for a guest that does not) is joined by a fresh one after this long. */
+/** An attempt that hangs (QEMU answers for a guest that has no network yet) is joined by a fresh one after this long. */
 const JOIN_MS = 500;
+/**
+ * The same once the guest itself has refused a connection: its network is up, so what hangs now is a server that takes
+ * its time. A second connection would only share the guest's processors with the first: a key exchange takes seconds
+ * under emulation.
+ */
+const PATIENT_JOIN_MS = 5_000;
 const MOST_ALIVE = 6;
 /** The oldest attempts are kept, so that a server slow to speak is heard; of the others the older ones make room. */
 const PATIENT = 2;
@@ -85,6 +91,8 @@ class LoginRace {
   #refusals = 0;
   #next: NodeJS.Timeout | undefined;
   #notBefore = 0;
+  #networkUp = false;
+  readonly #abandoned = new Set<Attempt>();
 
   constructor(options: ConnectOptions) {
     this.#options = options;
@@ -129,28 +137,37 @@ class LoginRace {
     const alive = [...this.#alive];
     const served = alive.some((one) => one.state() !== 'silent' && one.state() !== 'refused');
     const stuck = alive.filter((one) => now - one.started > HANDSHAKE_MS && one.state() === 'banner');
-    for (const attempt of stuck) attempt.abandon();
+    for (const attempt of stuck) this.#abandon(attempt);
     if (served && stuck.length === 0) {
       this.#again(JOIN_MS);
       return;
     }
-    if (alive.length >= MOST_ALIVE) alive[PATIENT]?.abandon();
+    if (alive.length >= MOST_ALIVE) this.#abandon(alive[PATIENT]);
     this.#start();
+  }
+
+  /** Gives an attempt up to make room; its end is no news of the guest. */
+  #abandon(attempt: Attempt | undefined): void {
+    if (attempt === undefined) return;
+    this.#abandoned.add(attempt);
+    attempt.abandon();
   }
 
   #start(): void {
     const attempt = attemptLogin(this.#options);
     this.#count++;
     this.#alive.add(attempt);
-    this.#again(JOIN_MS);
+    this.#again(this.#networkUp ? PATIENT_JOIN_MS : JOIN_MS);
     attempt.ended.then(({ state, client, error }) => {
       this.#alive.delete(attempt);
+      if (this.#abandoned.delete(attempt) && client === undefined) return;
       if (client !== undefined) {
         if (this.#over) client.end();
         this.#over = true;
         this.#resolve(client);
         return;
       }
+      if (state === 'closed') this.#networkUp = true;
       this.#last = state;
       this.#best = nearer(this.#best, state);
       this.#seenKey = attempt.seenKey() ?? this.#seenKey;
