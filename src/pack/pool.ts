@@ -21,13 +21,15 @@ const SENT_AT_ONCE = 2;
 /** Worker threads that compress chunks. Results come in any order; `run` answers each by its own promise. */
 export class WorkerPool implements AsyncDisposable {
   readonly size: number;
+  readonly #module: URL;
   readonly #members: Member[] = [];
   readonly #waiting: Pending[] = [];
   #failure: unknown;
   #closing = false;
 
-  private constructor(size: number) {
+  private constructor(size: number, module: URL = builtModule(import.meta.url, './worker.js')) {
     this.size = size;
+    this.#module = module;
   }
 
   /** Starts `size` workers (default: as many as the host runs at once), each with `files` open and its engine ready. */
@@ -35,8 +37,10 @@ export class WorkerPool implements AsyncDisposable {
     readonly files: readonly string[];
     readonly compression: Compression;
     readonly size?: number | undefined;
+    /** What a worker runs; tests put one in its place that fails. */
+    readonly module?: URL;
   }): Promise<WorkerPool> {
-    const pool = new WorkerPool(options.size ?? availableParallelism());
+    const pool = new WorkerPool(options.size ?? availableParallelism(), options.module);
     const { files, compression } = options;
     try {
       await Promise.all(Array.from({ length: pool.size }, () => pool.#add({ type: 'open', files, compression })));
@@ -69,7 +73,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #add(open: ToWorker): Promise<void> {
-    const worker = new Worker(builtModule(import.meta.url, './worker.js'));
+    const worker = new Worker(this.#module);
     const member: Member = { worker, sent: [] };
     this.#members.push(member);
     return new Promise((resolve, reject) => {

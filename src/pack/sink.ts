@@ -59,7 +59,11 @@ export class FileSink implements AsyncDisposable {
   async skip(length: number, zeros: Uint8Array): Promise<void> {
     for (let left = length; left > 0; left -= zeros.length) this.#hash.update(zeros.subarray(0, left));
     this.#size += length;
-    await this.#file.truncate(this.#size);
+    try {
+      await this.#file.truncate(this.#size);
+    } catch (cause) {
+      throw await this.#writeError(cause);
+    }
   }
 
   async #writeError(cause: unknown): Promise<PackError> {

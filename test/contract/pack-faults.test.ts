@@ -1,0 +1,231 @@
+import { execFile, spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compose } from '../../fixtures/cli.ts';
+import { makeDisk } from '../../fixtures/ext4-disk.ts';
+import { makeImage } from '../../fixtures/ext4-image.ts';
+import { random } from '../../fixtures/fuzz.ts';
+import { openDisk } from '../../src/disk/open.ts';
+import { quietContext } from '../../src/events.ts';
+import { packageRoot } from '../../src/host/built-module.ts';
+import { CHUNK, type Job } from '../../src/pack/chunk.ts';
+import { pack } from '../../src/pack/pack.ts';
+import { WorkerPool } from '../../src/pack/pool.ts';
+import type { FileSink } from '../../src/pack/sink.ts';
+import { stream } from '../../src/pack/stream.ts';
+
+const run = promisify(execFile);
+const root = process.getuid?.() === 0;
+let folder = '';
+let raw = '';
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'compose-faults-'));
+  const tree = join(folder, 'tree');
+  await mkdir(join(tree, 'etc'), { recursive: true });
+  await writeFile(join(tree, 'etc/os-release'), 'ID=test\n');
+  const next = random(7);
+  const noise = new Uint8Array(24 * CHUNK).map(() => next() & 0x3f);
+  await writeFile(join(tree, 'noise'), noise);
+  const volume = await makeImage(join(folder, 'root.ext4'), { mkfs: ['-t', 'ext4'], size: '48M', tree });
+  raw = await makeDisk(join(folder, 'disk.raw'), [{ content: volume }]);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const packing = (disk: string, out: string): ReturnType<typeof pack> =>
+  pack({ disk, out, name: 'x', filetypes: ['tgz', 'ddgz'] }, quietContext());
+
+test('a disk that ends before its partitions do is refused', async () => {
+  const short = join(folder, 'short.raw');
+  await run('cp', ['--sparse=always', raw, short]);
+  await truncate(short, 20 * CHUNK);
+  await expect(packing(short, join(folder, 'short'))).rejects.toMatchObject({ exitCode: 7 });
+  expect(await readdir(join(folder, 'short')).catch(() => [])).toEqual([]);
+});
+
+test('an image that vanishes while it is packed ends with an error of ours', async () => {
+  const gone = join(folder, 'gone.raw');
+  await run('cp', ['--sparse=always', raw, gone]);
+  const out = join(folder, 'gone');
+  const context = {
+    signal: new AbortController().signal,
+    // The root has been found then; the workers open the image themselves.
+    emit: (event: { type: string; phase?: string }) => {
+      if (event.phase === 'pack tgz') rmSync(gone, { force: true });
+    },
+  };
+  await expect(pack({ disk: gone, out, name: 'x', filetypes: ['tgz'] }, context)).rejects.toMatchObject({
+    code: 'pack.read',
+    exitCode: 7,
+  });
+  expect(await readdir(out).catch(() => [])).toEqual([]);
+});
+
+test.skipIf(!root)(
+  'read errors of the storage end the packing and leave nothing (needs root, FUSE and nbdkit)',
+  async (context) => {
+    const place = join(folder, 'eio');
+    await mkdir(place);
+    const trigger = join(folder, 'trigger');
+    const child = spawn(
+      'nbdfuse',
+      [
+        place,
+        '--command',
+        'nbdkit',
+        '-s',
+        '--filter=error',
+        'file',
+        raw,
+        'error-pread=EIO',
+        'error-pread-rate=100%',
+        `error-pread-file=${trigger}`,
+      ],
+      { stdio: 'ignore' },
+    );
+    const started = await new Promise<boolean>((resolve) => {
+      child.once('error', () => resolve(false));
+      const look = setInterval(async () => {
+        if ((await readdir(place)).length === 0) return;
+        clearInterval(look);
+        resolve(true);
+      }, 20);
+      child.once('exit', () => {
+        clearInterval(look);
+        resolve(false);
+      });
+    });
+    if (!started) return context.skip('no nbdfuse or no FUSE here');
+    try {
+      const disk = join(place, 'nbd');
+      const out = join(folder, 'eio-out');
+      const { artifacts } = await packing(disk, join(folder, 'eio-good'));
+      expect(artifacts).toHaveLength(2);
+      await run('sh', ['-c', 'echo 3 > /proc/sys/vm/drop_caches']);
+      await writeFile(trigger, '');
+      await expect(pack({ disk, out, name: 'x', filetypes: ['ddgz'] }, quietContext())).rejects.toMatchObject({
+        message: expect.stringMatching(/EIO|i\/o error/i),
+      });
+      expect(await readdir(out).catch(() => [])).toEqual([]);
+    } finally {
+      await run('fusermount3', ['-u', place]).catch(() => run('umount', ['-l', place]));
+    }
+  },
+);
+
+test.skipIf(!root).each([16, 64, 300, 2_000, 14_000])(
+  'a disk with room for %i KiB is full: nothing is left on it (needs root)',
+  async (kibibytes) => {
+    const small = join(folder, `small-${kibibytes}`);
+    await mkdir(small);
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${kibibytes}k`, 'tmpfs', small]);
+    try {
+      await expect(packing(raw, small)).rejects.toMatchObject({ code: 'pack.disk-full', exitCode: 7 });
+      expect((await readdir(small)).filter((name) => name.includes('partial'))).toEqual([]);
+    } finally {
+      await run('umount', [small]);
+    }
+  },
+);
+
+/** A job of one chunk of literal bytes. */
+function literalJob(index: number): Job {
+  const literals = new Uint8Array(CHUNK).fill(index + 1);
+  return { index, length: CHUNK, operations: Float64Array.of(0, CHUNK, 0, 0, 0, 0, 0), literals };
+}
+
+/** A worker that says it is ready and does `then` at its first job. */
+async function badWorker(then: string): Promise<URL> {
+  const path = join(folder, `bad-${then.length}.mjs`);
+  const text = `import { parentPort } from 'node:worker_threads';
+parentPort.on('message', (message) => {
+  if (message.type === 'open') parentPort.postMessage({ type: 'ready' });
+  else { ${then} }
+});`;
+  await writeFile(path, text);
+  return pathToFileURL(path);
+}
+
+test.each([
+  ['process.exit(3)', 'exits'],
+  ["throw new Error('broken')", 'throws'],
+  ["parentPort.postMessage({ type: 'failed', message: 'EIO: i/o error, read', code: 'EIO' })", 'cannot read'],
+])('a worker that %s fails every job, waiting ones too (%s)', async (then) => {
+  const module = await badWorker(then);
+  await using pool = await WorkerPool.start({ files: [], compression: { kind: 'none' }, size: 2, module });
+  const jobs = Array.from({ length: 12 }, (_, index) => pool.run(literalJob(index)));
+  for (const ended of await Promise.allSettled(jobs)) {
+    expect(ended).toMatchObject({ status: 'rejected', reason: { code: expect.stringMatching(/^pack\./) } });
+  }
+  await expect(pool.run(literalJob(0))).rejects.toMatchObject({ exitCode: 7 });
+});
+
+test('a sink that stalls holds the reader up: a bounded number of chunks is in memory', async () => {
+  await using pool = await WorkerPool.start({ files: [], compression: { kind: 'none' }, size: 2 });
+  let release = (): void => {};
+  const stalled = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const written: number[] = [];
+  const sink = {
+    write: async (bytes: Uint8Array) => {
+      await stalled;
+      written.push(bytes.length);
+    },
+    skip: async () => {},
+  } as unknown as FileSink;
+  let cut = 0;
+  const whole = stream(
+    async (cutter) => {
+      const bytes = new Uint8Array(CHUNK).fill(1);
+      for (; cut < 64; cut++) await cutter.literal(bytes);
+    },
+    { pool, sink, zeros: () => undefined, signal: new AbortController().signal, onProgress: () => {} },
+  );
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  const held = cut;
+  release();
+  await whole;
+  expect(held).toBeLessThan(20);
+  expect(cut).toBe(64);
+  expect(written).toHaveLength(64);
+});
+
+test('killed at any moment, nothing has its final name unless it is whole', async () => {
+  const reference = join(folder, 'reference');
+  await packing(raw, reference);
+  const sums = await readFile(join(reference, 'SHA256SUMS'), 'utf8');
+  const next = random(99);
+  for (let round = 0; round < 20; round++) {
+    const out = join(folder, `killed-${round}`);
+    const cli = join(packageRoot(), 'dist/src/cli/main.js');
+    const child = spawn(process.execPath, [cli, 'pack', raw, '--format', 'tgz,ddgz', '--name', 'x', '--out', out], {
+      stdio: 'ignore',
+    });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    setTimeout(() => child.kill('SIGKILL'), next() % 1800);
+    await ended;
+    const names = (await readdir(out).catch(() => [])).filter((name) => !name.startsWith('.'));
+    for (const name of names.filter((one) => /\.gz$/.test(one))) {
+      const { stdout } = await run('sha256sum', [name], { cwd: out });
+      expect(sums, `${name} in round ${round}`).toContain(stdout.trim().split(' ')[0]);
+    }
+    await rm(out, { recursive: true, force: true });
+  }
+}, 120_000);
+
+test('a defect of a disk that only one filetype meets leaves none of the others half done', async () => {
+  await using disk = await openDisk(raw);
+  expect(disk.size).toBeGreaterThan(48 * CHUNK);
+  const out = join(folder, 'taken');
+  await mkdir(join(out, 'x.dd.gz'), { recursive: true });
+  const { status, stderr } = await compose(['pack', raw, '--format', 'tgz,ddgz', '--name', 'x', '--out', out]);
+  expect(status).toBe(7);
+  expect(stderr).toContain('x.dd.gz');
+  expect((await readdir(out)).filter((name) => name.includes('partial'))).toEqual([]);
+});
