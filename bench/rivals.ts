@@ -60,7 +60,7 @@ export const RIVALS: readonly Rival[] = [
     title: 'FUSE chain of packer-maas (tar, then pigz --best)',
     kind: 'tgz',
     script: FUSE_CHAIN,
-    packages: ['qemu-utils', 'nbdkit', 'nbdfuse', 'fuse2fs', 'tar', 'pigz'],
+    packages: ['qemu-utils', 'nbdkit', 'libnbd-bin', 'fuse2fs', 'tar', 'pigz'],
     runs: 1,
   },
   {

@@ -5,7 +5,7 @@ packages="
   qemu-system-x86 qemu-utils ovmf mmdebstrap debian-archive-keyring gpgv libdeflate0
   e2fsprogs mtools dosfstools gdisk fdisk util-linux xfsprogs btrfs-progs
   cryptsetup-bin ntfs-3g exfatprogs squashfs-tools
-  acl attr busybox-static dropbear-bin genisoimage libarchive-tools fuse3 nbdfuse nbdkit openssh-client openssh-server
+  acl attr busybox-static dropbear-bin genisoimage libarchive-tools fuse3 libnbd-bin nbdkit openssh-client openssh-server
   pigz python3 strace sudo tmux xorriso
 "
 missing=""
