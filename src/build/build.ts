@@ -79,6 +79,7 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
     const disk = join(runDir, 'disk.qcow2');
     const guest = await provision({ planned, base, runDir, disk, options }, context);
     const name = artifactName(planned);
+    const packages = await guestPackages(disk);
     const packed = await pack(
       {
         disk,
@@ -104,7 +105,7 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
       packed,
       timings,
       ms,
-      packages: await guestPackages(disk),
+      packages,
     });
     if (!options.keepRun) await rm(runDir, { recursive: true, force: true });
     return { ...packed, plan: planned, manifest, timings, ms, runDir: options.keepRun ? runDir : undefined };
