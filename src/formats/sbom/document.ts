@@ -41,6 +41,9 @@ export function timestamp(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
+/** A name and a mail address of plain characters, which no reader of either form refuses. */
+const ADDRESSED = /^([^<]*)<([\w+-]+(?:\.[\w+-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,})>$/;
+
 export interface Party {
   readonly kind: 'person' | 'organization';
   readonly name: string;
@@ -51,7 +54,7 @@ export interface Party {
 export function partyOf(supplier: string | undefined): Party | undefined {
   const text = (supplier ?? '').replace(/\s+/g, ' ').trim();
   if (text === '') return undefined;
-  const match = /^([^<]*)<([\w.+-]+@[\w.-]+)>$/.exec(text);
+  const match = ADDRESSED.exec(text);
   if (match === null) return { kind: 'organization', name: text, email: undefined };
   return { kind: 'person', name: match[1]?.trim() || (match[2] ?? ''), email: match[2] };
 }
