@@ -103,6 +103,43 @@ db.execute("rollback")`;
 
   test('ndb', () => expect(lines(makeNdb(blobs))).toEqual(expected));
 
+  test('SQLite: cells and pages that lead to themselves end as damage', async () => {
+    const bytes = await readFile(join(folder, 'rpmdb.sqlite'));
+    const pageSize = bytes.readUInt16BE(16);
+    const [cells, loop] = [Buffer.from(bytes), Buffer.from(bytes)];
+    for (let at = pageSize; at < bytes.length; at += pageSize) {
+      const count = bytes.readUInt16BE(at + 3);
+      // Every cell of a leaf is its first one; every way down an interior page is that page.
+      if (bytes[at] === 13)
+        for (let cell = 1; cell < count; cell++) bytes.copy(cells, at + 8 + 2 * cell, at + 8, at + 10);
+      if (bytes[at] === 5) loop.writeUInt32BE(1 + at / pageSize, at + 8);
+    }
+    for (const damaged of [cells, loop]) {
+      expect(() => readRpmDatabase(damaged)).toThrow(expect.objectContaining({ code: 'sqlite.damaged' }));
+    }
+  });
+
+  test('ndb: a blob that two slots name, and a changed byte, end as damage', () => {
+    const good = makeNdb(blobs);
+    const [twice, changed] = [Buffer.from(good), Buffer.from(good)];
+    good.copy(twice, 48, 32, 48);
+    changed.writeUInt8(good.readUInt8(good.length - 100) ^ 1, good.length - 100);
+    for (const damaged of [twice, changed, good.subarray(0, -16)]) {
+      expect(() => readRpmDatabase(damaged)).toThrow(expect.objectContaining({ code: 'ndb.damaged' }));
+    }
+  });
+
+  test('Berkeley DB: a bucket that goes on in itself ends as damage', async () => {
+    const path = join(place.path, 'loop');
+    await makeBerkeley(path, blobs, { order: 'little', pageSize: 4096 });
+    const bytes = await readFile(path);
+    for (let at = 4096; at < bytes.length; at += 4096) {
+      if (bytes[at + 25] === 13 || bytes[at + 25] === 2) bytes.writeUInt32LE(at / 4096, at + 16);
+    }
+    expect(() => readRpmDatabase(bytes)).toThrow(expect.objectContaining({ code: 'bdb.damaged' }));
+    expect(() => readRpmDatabase(bytes.subarray(0, -4096))).toThrow(expect.objectContaining({ code: 'bdb.damaged' }));
+  });
+
   test('the list of a tree has sources and package URLs', async () => {
     const database = await readFile(join(folder, 'rpmdb.sqlite'));
     const sets = await readPackages(
