@@ -19,9 +19,11 @@ export {
 } from './errors.ts';
 export type { ComposeEvent, Context, Emit } from './events.ts';
 export { EVENT_VERSION, quietContext } from './events.ts';
+export type { Package, PackageManager, PackageSet } from './formats/package-list.ts';
 export type { FileType } from './pack/filetypes.ts';
 export type { PackOptions, PackResult } from './pack/pack.ts';
 export { pack } from './pack/pack.ts';
+export type { PackageRecord, SbomFormat } from './pack/package-records.ts';
 export type { Artifact, MaasEntry } from './pack/records.ts';
 export { catalogueNames } from './recipe/catalogue.ts';
 export { loadRecipe } from './recipe/load.ts';

@@ -22,6 +22,7 @@ import type { MachineSpec } from '../machine/spec.ts';
 import { type RunningMachine, startMachine } from '../machine/start.ts';
 import type { EngineName } from '../pack/engine.ts';
 import { type PackResult, pack } from '../pack/pack.ts';
+import type { SbomFormat } from '../pack/package-records.ts';
 import { artifactName, type Plan, type PlanOptions, plan } from '../recipe/plan.ts';
 import { buildSeedFiles, writeNoCloud } from '../seed/nocloud.ts';
 import { type AcquiredBase, acquire } from './acquire.ts';
@@ -37,6 +38,10 @@ export interface BuildOptions extends PlanOptions {
   readonly engine?: EngineName;
   readonly level?: number;
   readonly workers?: number;
+  /** Whether the packages are listed beside the artifacts. @default false */
+  readonly packages?: boolean;
+  /** Bills of materials beside the artifacts. @default none */
+  readonly sbom?: readonly SbomFormat[];
   /** Keeps the run folder with the guest's disk after success too. */
   readonly keepRun?: boolean;
 }
@@ -74,6 +79,7 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
     const disk = join(runDir, 'disk.qcow2');
     const guest = await provision({ planned, base, runDir, disk, options }, context);
     const name = artifactName(planned);
+    const packages = await guestPackages(disk);
     const packed = await pack(
       {
         disk,
@@ -86,6 +92,8 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
         ...(options.engine === undefined ? {} : { engine: options.engine }),
         ...(options.level === undefined ? {} : { level: options.level }),
         ...(options.workers === undefined ? {} : { workers: options.workers }),
+        ...(options.packages === undefined ? {} : { packages: options.packages }),
+        ...(options.sbom === undefined ? {} : { sbom: options.sbom }),
       },
       context,
     );
@@ -97,7 +105,7 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
       packed,
       timings,
       ms,
-      packages: await guestPackages(disk),
+      packages,
     });
     if (!options.keepRun) await rm(runDir, { recursive: true, force: true });
     return { ...packed, plan: planned, manifest, timings, ms, runDir: options.keepRun ? runDir : undefined };

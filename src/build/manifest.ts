@@ -1,10 +1,10 @@
 import { openDisk } from '../disk/open.ts';
-import { readPath } from '../filesystem/file-tree.ts';
 import { findRoot } from '../filesystem/root.ts';
-import { type Package, parseDpkgStatus } from '../formats/dpkg-status.ts';
+import type { Package } from '../formats/package-list.ts';
 import type { PackResult } from '../pack/pack.ts';
 import { writeWhole } from '../pack/sink.ts';
 import type { Plan } from '../recipe/plan.ts';
+import { readPackages } from '../verify/packages.ts';
 import type { AcquiredBase } from './acquire.ts';
 import type { Timing } from './timings.ts';
 
@@ -17,12 +17,11 @@ export interface GuestRecord {
   readonly cloudInit: string;
 }
 
-/** Packages on a disk, read from dpkg's own database without running anything. */
+/** Packages on a disk, read from the databases of their managers without running anything. */
 export async function guestPackages(disk: string): Promise<Package[]> {
   await using source = await openDisk(disk);
   const root = await findRoot(source);
-  const status = await readPath(root.tree, '/var/lib/dpkg/status');
-  return status === undefined ? [] : parseDpkgStatus(new TextDecoder().decode(status));
+  return (await readPackages(root.tree)).flatMap((set) => set.packages);
 }
 
 /** Everything that says how an artifact came to be, written whole beside it. Answers its path. */

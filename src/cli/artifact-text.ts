@@ -7,5 +7,8 @@ export function artifactText(result: PackResult, maas: Partial<MaasEntry> & { re
   const rows = result.artifacts.map((artifact) => [artifact.path, artifact.filetype, humanSize(artifact.size)]);
   const digests = result.artifacts.map((artifact) => `sha256 ${artifact.sha256}  ${artifact.file}`);
   const uploads = result.artifacts.map((artifact) => uploadCommand(artifact, maas));
-  return [...columns(rows), ...digests, `sums: ${result.sums}`, '', 'upload to MAAS with', ...uploads].join('\n');
+  const lists = result.lists.map(({ kind, path }) => `${kind}: ${path}`);
+  return [...columns(rows), ...digests, `sums: ${result.sums}`, ...lists, '', 'upload to MAAS with', ...uploads].join(
+    '\n',
+  );
 }

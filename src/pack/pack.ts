@@ -13,9 +13,11 @@ import type { Cutter } from './cutter.ts';
 import { type Engine, type EngineName, openEngine } from './engine.ts';
 import { FILE_TYPES, type FileType } from './filetypes.ts';
 import { Overlay } from './overlay.ts';
+import { type PackageRecord, type SbomFormat, treePackages, writePackageRecords } from './package-records.ts';
 import { WorkerPool } from './pool.ts';
 import { type Artifact, type MaasEntry, writeRecords } from './records.ts';
 import { sealEdits } from './seal.ts';
+import { SealedTree } from './sealed-tree.ts';
 import { FileSink } from './sink.ts';
 import { stream } from './stream.ts';
 import { type TreeCounts, writeTree } from './tree.ts';
@@ -46,6 +48,10 @@ export interface PackOptions {
   readonly sourceDateEpoch?: number;
   /** What MAAS is told of the artifacts. */
   readonly maas?: Partial<MaasEntry>;
+  /** Whether the packages of the sealed tree are listed in `<name>.packages.txt`. @default false */
+  readonly packages?: boolean;
+  /** Bills of materials of the sealed tree: `<name>.spdx.json`, `<name>.cdx.json`. @default none */
+  readonly sbom?: readonly SbomFormat[];
 }
 
 export interface PackResult {
@@ -57,11 +63,13 @@ export interface PackResult {
   readonly notes: readonly string[];
   /** SHA256SUMS beside the artifacts. */
   readonly sums: string;
+  /** The lists of packages that were asked for. */
+  readonly lists: readonly PackageRecord[];
 }
 
 /**
  * Turns a disk into the artifacts MAAS deploys: finds the root, applies the seal to the stream, compresses, and writes
- * each artifact with its `.maas.json` and one SHA256SUMS.
+ * each artifact with its `.maas.json`, one SHA256SUMS, and the lists of packages that are wanted.
  * @throws FormatError and PackError (disk, file system, output), HostError `engine.missing`
  */
 export async function pack(options: PackOptions, context: Context): Promise<PackResult> {
@@ -69,8 +77,12 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   if (filetypes.length === 0) throw new PackError('pack.no-output', 'Cannot pack: no filetype was asked for');
   const edits = [...(options.seal === false ? [] : sealEdits({ user: options.user })), ...(options.edits ?? [])];
   await using disk = await openDisk(options.disk, options.format === undefined ? {} : { format: options.format });
-  const needsRoot = edits.length > 0 || filetypes.some((type) => FILE_TYPES[type].content === 'tree');
+  const kinds = [...(options.packages ? ['packages' as const] : []), ...new Set(options.sbom)];
+  const trees = filetypes.some((type) => FILE_TYPES[type].content === 'tree');
+  const needsRoot = edits.length > 0 || trees || kinds.length > 0;
   const root = needsRoot ? await inPhase(context, 'find root', () => findRoot(disk), describeRoot) : undefined;
+  // Before anything is compressed: a damaged package database is told at once.
+  const installed = root && kinds.length > 0 ? await listPackages(root, edits, context) : undefined;
   const engine = await openEngine(options);
   const artifacts: Artifact[] = [];
   const sealed = new Set<string>();
@@ -86,10 +98,24 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
     const { file, size, sha256 } = done;
     context.emit({ type: 'artifact', file, filetype, size, sha256 });
   }
+  if (installed?.sets.length === 0)
+    notes.add('the tree has no package database of dpkg, rpm or apk: the lists are empty');
   for (const note of notes) context.emit({ type: 'log', level: 'info', message: note });
   const sums = await writeRecords(resolve(options.out), artifacts, { name: options.name, ...options.maas });
+  const { out, name: base, sourceDateEpoch: created = epochFromEnvironment() } = options;
+  const lists = installed ? await writePackageRecords(installed, { out, name: base, kinds, created }) : [];
   const { name, version, level } = engine;
-  return { artifacts, engine: { name, version, level }, sealed: [...sealed], notes: [...notes], sums };
+  return { artifacts, engine: { name, version, level }, sealed: [...sealed], notes: [...notes], sums, lists };
+}
+
+/** What the tree has installed once it is sealed. */
+function listPackages(root: Root, edits: readonly Edit[], context: Context): ReturnType<typeof treePackages> {
+  return inPhase(
+    context,
+    'list packages',
+    () => treePackages(new SealedTree(root.tree, edits)),
+    ({ sets }) => sets.map(({ manager, packages }) => `${packages.length} (${manager})`).join(', ') || 'none',
+  );
 }
 
 function describeRoot(root: Root): string {

@@ -2,10 +2,10 @@ import type { Context } from '../events.ts';
 import type { Entry, EntryKind, FileTree } from '../filesystem/file-tree.ts';
 import { readTar, type TarEntry } from '../formats/tar/reader.ts';
 import { describeSystem, type Inspection } from './inspect.ts';
+import { DATABASE_LIMIT, isPackageDatabase } from './packages.ts';
 
 /** Files whose content an inspection reads; nothing else of the archive is kept. */
-const READ = new Set(['etc/os-release', 'usr/lib/os-release', 'var/lib/dpkg/status', 'etc/machine-id']);
-const MOST = 64 * 1024 * 1024;
+const isRead = (key: string): boolean => key === 'etc/machine-id' || isPackageDatabase(key);
 const KINDS: Readonly<Record<TarEntry['type'], EntryKind>> = {
   file: 'file',
   hardLink: 'file',
@@ -19,10 +19,12 @@ const KINDS: Readonly<Record<TarEntry['type'], EntryKind>> = {
 /** Describes the tree in a tar stream, in one pass and without unpacking it. */
 export async function inspectTar(chunks: AsyncIterable<Uint8Array>, context: Context): Promise<Inspection> {
   const entries = new Map<string, Entry>();
+  let room = DATABASE_LIMIT;
   for await (const member of readTar(chunks)) {
     context.signal.throwIfAborted();
     const key = keyOf(member.name);
-    const bytes = READ.has(key) && member.type === 'file' ? await member.content(MOST) : new Uint8Array(0);
+    const bytes = isRead(key) && member.type === 'file' ? await member.content(room) : new Uint8Array(0);
+    room -= bytes.length;
     entries.set(key, toEntry(member, key, bytes));
   }
   const base = { kind: 'tar', format: 'tar, compressed by gzip', size: 0, chain: [], partitions: [] } as const;
@@ -53,13 +55,13 @@ function toEntry(member: TarEntry, key: string, content: Uint8Array): Entry {
     xattrs,
     ...(kind === 'symlink' && linkName !== undefined ? { target: linkName } : {}),
     ...(kind === 'file'
-      ? { data: { size: content.length || (READ.has(key) ? 0 : size), extents: [], inline: content } }
+      ? { data: { size: content.length || (isRead(key) ? 0 : size), extents: [], inline: content } }
       : {}),
   };
 }
 
-/** The entries of an archive as a tree to look into. */
-class ArchiveTree implements FileTree {
+/** The entries of an archive as a tree to look into; keys are their paths as text, without a leading slash. */
+export class ArchiveTree implements FileTree {
   readonly #entries: ReadonlyMap<string, Entry>;
 
   constructor(entries: ReadonlyMap<string, Entry>) {

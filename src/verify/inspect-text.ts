@@ -1,5 +1,5 @@
 import { columns, humanSize } from '../formats/human.ts';
-import type { Inspection } from './inspect.ts';
+import type { Inspection, SystemInfo } from './inspect.ts';
 
 export function inspectText(path: string, inspection: Inspection): string {
   const { kind, format, size, chain, partitions, system, problem } = inspection;
@@ -22,11 +22,16 @@ export function inspectText(path: string, inspection: Inspection): string {
       ['system', system.os],
       ['kernel', system.kernels.join(', ') || 'none'],
       ['initrd', system.initrds.join(', ') || 'none'],
-      ['packages', `${system.packages.length} (dpkg)`],
+      ['packages', packagesLine(system)],
       ['identity', `machine-id ${system.machineId}, ${system.hostKeys.length} SSH host keys`],
     ]),
     'for MAAS',
     ...columns(system.maas.map(({ what, met, why }) => [`  ${met ? 'yes' : 'NO '}`, what, why])),
   );
   return lines.join('\n');
+}
+
+function packagesLine({ packageDatabases, packagesProblem }: SystemInfo): string {
+  const counts = packageDatabases.map(({ manager, packages }) => `${packages} (${manager})`);
+  return packagesProblem ?? (counts.join(', ') || 'none');
 }

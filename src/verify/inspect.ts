@@ -6,7 +6,8 @@ import { isComposeError } from '../errors.ts';
 import { type FileTree, readPath } from '../filesystem/file-tree.ts';
 import { probeFileSystem } from '../filesystem/probe.ts';
 import { findRoot } from '../filesystem/root.ts';
-import { type Package, parseDpkgStatus } from '../formats/dpkg-status.ts';
+import type { Package, PackageManager, PackageSet } from '../formats/package-list.ts';
+import { readOsRelease, readPackages } from './packages.ts';
 
 /** What a disk or an artifact holds. Sizes are bytes. */
 export interface Inspection {
@@ -40,9 +41,19 @@ export interface SystemInfo {
   readonly kernels: readonly string[];
   readonly initrds: readonly string[];
   readonly packages: readonly Package[];
+  /** Where the packages are from. */
+  readonly packageDatabases: readonly PackageDatabase[];
+  /** Why a package database was not read, where one is damaged. */
+  readonly packagesProblem: string | undefined;
   readonly machineId: 'empty' | 'set' | 'absent';
   readonly hostKeys: readonly string[];
   readonly maas: readonly Requirement[];
+}
+
+export interface PackageDatabase {
+  readonly manager: PackageManager;
+  readonly path: string;
+  readonly packages: number;
 }
 
 /** Something MAAS or curtin looks for, and whether it is there. */
@@ -83,12 +94,10 @@ async function describePartitions(disk: Disk): Promise<PartitionInfo[]> {
   return list;
 }
 
-const decode = (bytes: Uint8Array | undefined): string => (bytes === undefined ? '' : new TextDecoder().decode(bytes));
-
 /** What a root tree is: its system, kernels, packages, and what MAAS would miss. */
 export async function describeSystem(tree: FileTree): Promise<SystemInfo> {
-  const release = parseOsRelease(decode(await readPath(tree, '/etc/os-release')));
-  const packages = parseDpkgStatus(decode(await readPath(tree, '/var/lib/dpkg/status')));
+  const release = await readOsRelease(tree);
+  const { sets, problem: packagesProblem } = await packagesOrProblem(tree);
   const boot = (await tree.list('/boot')).map((entry) => baseName(entry.path));
   const ssh = (await tree.list('/etc/ssh')).map((entry) => baseName(entry.path));
   const machineId = await readPath(tree, '/etc/machine-id');
@@ -128,23 +137,31 @@ export async function describeSystem(tree: FileTree): Promise<SystemInfo> {
     version: release.VERSION_ID ?? '',
     kernels,
     initrds,
-    packages,
+    packages: sets.flatMap((set) => set.packages),
+    packageDatabases: sets.map(({ manager, database, packages }) => ({
+      manager,
+      path: database,
+      packages: packages.length,
+    })),
+    packagesProblem,
     machineId: machineId === undefined ? 'absent' : machineId.length === 0 ? 'empty' : 'set',
     hostKeys: ssh.filter((name) => /^ssh_host_.*_key$/.test(name)),
     maas,
   };
 }
 
-function baseName(path: Uint8Array): string {
-  return new TextDecoder().decode(path.subarray(path.lastIndexOf(0x2f) + 1));
+/** A damaged package database is told, and does not hide the rest. */
+async function packagesOrProblem(
+  tree: FileTree,
+): Promise<{ readonly sets: readonly PackageSet[]; readonly problem: string | undefined }> {
+  try {
+    return { sets: await readPackages(tree), problem: undefined };
+  } catch (error) {
+    if (!isComposeError(error)) throw error;
+    return { sets: [], problem: error.message };
+  }
 }
 
-/** Settings of os-release(5). */
-export function parseOsRelease(text: string): Record<string, string> {
-  const settings: Record<string, string> = {};
-  for (const line of text.split('\n')) {
-    const match = /^([A-Z_][A-Z0-9_]*)=(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|(\S*))\s*$/.exec(line);
-    if (match !== null) settings[match[1] ?? ''] = (match[2] ?? match[3] ?? match[4] ?? '').replace(/\\(.)/g, '$1');
-  }
-  return settings;
+function baseName(path: Uint8Array): string {
+  return new TextDecoder().decode(path.subarray(path.lastIndexOf(0x2f) + 1));
 }

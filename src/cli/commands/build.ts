@@ -4,6 +4,7 @@ import { build } from '../../build/build.ts';
 import { timingText } from '../../build/timings.ts';
 import type { AcceleratorPolicy } from '../../machine/accelerator.ts';
 import type { EngineName } from '../../pack/engine.ts';
+import { parseSbomFormats, type SbomFormat } from '../../pack/package-records.ts';
 import { artifactText } from '../artifact-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { planOptions, type RecipeFlags, recipeFlags } from '../recipe-flags.ts';
@@ -12,6 +13,8 @@ export interface PackFlags {
   readonly engine: EngineName | undefined;
   readonly level: number | undefined;
   readonly workers: number | undefined;
+  readonly packages: boolean;
+  readonly sbom: string[] | undefined;
 }
 
 export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
@@ -19,15 +22,25 @@ export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
     engine: { choices: ['libdeflate', 'zlib'] as const, describe: 'compressor; the best one here by default' },
     level: { type: 'number', describe: 'compression level, 1 to 12 (zlib: 9)' },
     workers: { type: 'number', describe: 'threads that compress; as many as cores by default' },
+    packages: { type: 'boolean', default: false, describe: 'list the packages in <name>.packages.txt' },
+    sbom: { type: 'string', array: true, nargs: 1, describe: 'bills of materials, comma-separated: spdx,cyclonedx' },
   }) as Argv<T & PackFlags>;
 }
 
-export function packSettings(flags: PackFlags): { engine?: EngineName; level?: number; workers?: number } {
-  const { engine, level, workers } = flags;
+export function packSettings(flags: PackFlags): {
+  engine?: EngineName;
+  level?: number;
+  workers?: number;
+  packages: boolean;
+  sbom: SbomFormat[];
+} {
+  const { engine, level, workers, packages, sbom } = flags;
   return {
     ...(engine === undefined ? {} : { engine }),
     ...(level === undefined ? {} : { level }),
     ...(workers === undefined ? {} : { workers }),
+    packages,
+    sbom: parseSbomFormats(sbom ?? []),
   };
 }
 

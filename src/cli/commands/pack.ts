@@ -22,6 +22,7 @@ export const packVerb: Verb<Flags> = {
   examples: [
     ['pack disk.qcow2 --format tgz,ddgz --out images', 'both kinds from one disk'],
     ['pack disk.raw --format tgz --no-seal --out images', 'the tree exactly as it is'],
+    ['pack disk.raw --format tgz --packages --sbom spdx,cyclonedx', 'with lists of its packages'],
   ],
   options: (yargs) =>
     packFlags(yargs)
