@@ -13,8 +13,11 @@ export interface Engine {
 
 export type EngineName = 'libdeflate' | 'zlib';
 
-/** Level of both engines where none is asked for: libdeflate's 6 is smaller than `pigz --best` and three times as fast as `pigz -6`. */
-export const DEFAULT_LEVEL = 6;
+/**
+ * Level of both engines where none is asked for. On a Debian root libdeflate's 5 is smaller than `pigz --best` and takes
+ * a sixth less time than its 6, which is half a percent smaller still; its 4 is larger than `pigz -6`.
+ */
+export const DEFAULT_LEVEL = 5;
 
 /** RFC 1952: byte 9 tells the operating system; 255 is "unknown", what libdeflate writes. */
 const GZIP_OS = 9;

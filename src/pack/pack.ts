@@ -40,7 +40,7 @@ export interface PackOptions {
   readonly edits?: readonly Edit[];
   /** @default the best one here */
   readonly engine?: EngineName;
-  /** 1 to 12 for libdeflate, 1 to 9 for zlib. @default 6 */
+  /** 1 to 12 for libdeflate, 1 to 9 for zlib. @default 5 */
   readonly level?: number;
   /** Worker threads. @default as many as the host runs at once */
   readonly workers?: number;
