@@ -11,15 +11,15 @@ export interface FileTypeRow {
 
 export const FILE_TYPES = {
   tgz: { content: 'tree', compression: 'gzip', suffix: 'tar.gz', written: true },
-  tbz: { content: 'tree', compression: 'bzip2', suffix: 'tar.bz2', written: false },
-  txz: { content: 'tree', compression: 'xz', suffix: 'tar.xz', written: false },
+  tbz: { content: 'tree', compression: 'bzip2', suffix: 'tar.bz2', written: true },
+  txz: { content: 'tree', compression: 'xz', suffix: 'tar.xz', written: true },
   ddtgz: { content: 'disk-in-tar', compression: 'gzip', suffix: 'dd.tar.gz', written: true },
-  ddtbz: { content: 'disk-in-tar', compression: 'bzip2', suffix: 'dd.tar.bz2', written: false },
-  ddtxz: { content: 'disk-in-tar', compression: 'xz', suffix: 'dd.tar.xz', written: false },
+  ddtbz: { content: 'disk-in-tar', compression: 'bzip2', suffix: 'dd.tar.bz2', written: true },
+  ddtxz: { content: 'disk-in-tar', compression: 'xz', suffix: 'dd.tar.xz', written: true },
   ddtar: { content: 'disk-in-tar', compression: 'none', suffix: 'dd.tar', written: true },
-  ddbz2: { content: 'disk', compression: 'bzip2', suffix: 'dd.bz2', written: false },
+  ddbz2: { content: 'disk', compression: 'bzip2', suffix: 'dd.bz2', written: true },
   ddgz: { content: 'disk', compression: 'gzip', suffix: 'dd.gz', written: true },
-  ddxz: { content: 'disk', compression: 'xz', suffix: 'dd.xz', written: false },
+  ddxz: { content: 'disk', compression: 'xz', suffix: 'dd.xz', written: true },
   ddraw: { content: 'disk', compression: 'none', suffix: 'dd', written: true },
 } as const satisfies Record<string, FileTypeRow>;
 

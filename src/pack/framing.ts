@@ -1,0 +1,45 @@
+import { blockPadding, type IndexRecord, streamEnd, streamHeader } from '../formats/xz/stream.ts';
+import type { Compression } from './chunk.ts';
+
+/** What stands around the members of a file. */
+export interface Framing {
+  readonly head: Uint8Array;
+  /** Told each member in order with the length of its content; answers the bytes that follow it. */
+  after(member: Uint8Array, length: number): Uint8Array;
+  tail(): Uint8Array;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** A gzip member (RFC 1952) and a bzip2 stream of no bytes: a file with no member at all is none. */
+const EMPTY = {
+  gzip: Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+  bzip2: Uint8Array.of(0x42, 0x5a, 0x68, 0x39, 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, 0, 0, 0, 0),
+  none: NOTHING,
+};
+
+/** The framing of a kind of file: header, padding and index of one xz stream; nothing where members just follow one another. */
+export function framing(kind: Compression['kind']): Framing {
+  if (kind === 'xz') return xzFraming();
+  let members = 0;
+  return {
+    head: NOTHING,
+    after: () => {
+      members++;
+      return NOTHING;
+    },
+    tail: () => (members === 0 ? EMPTY[kind] : NOTHING),
+  };
+}
+
+function xzFraming(): Framing {
+  const records: IndexRecord[] = [];
+  return {
+    head: streamHeader(),
+    after: (block, length) => {
+      records.push({ unpaddedSize: block.length, uncompressedSize: length });
+      return new Uint8Array(blockPadding(block.length));
+    },
+    tail: () => streamEnd(records),
+  };
+}
