@@ -2,8 +2,8 @@ export type Codec = 'gzip' | 'bzip2' | 'xz';
 export type EngineName = 'libdeflate' | 'zlib' | 'libbz2' | 'bzip2' | 'liblzma' | 'xz';
 
 /**
- * Makes one member of one chunk: a whole gzip member, a whole bzip2 stream, or a block of an xz stream without its
- * padding. Bytes depend on input, engine, version and level only.
+ * Makes one member of one chunk: a whole gzip member, a whole bzip2 stream, or a block of an xz stream.
+ * Bytes depend on input, engine, version and level only.
  */
 export interface Engine {
   readonly name: EngineName;

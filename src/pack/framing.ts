@@ -1,11 +1,12 @@
-import { blockPadding, type IndexRecord, streamEnd, streamHeader } from '../formats/xz/stream.ts';
+import { unpaddedSize } from '../formats/xz/block.ts';
+import { type IndexRecord, streamEnd, streamHeader } from '../formats/xz/stream.ts';
 import type { Compression } from './chunk.ts';
 
 /** What stands around the members of a file. */
 export interface Framing {
   readonly head: Uint8Array;
-  /** Told each member in order with the length of its content; answers the bytes that follow it. */
-  after(member: Uint8Array, length: number): Uint8Array;
+  /** Told each member in order with the length of its content. */
+  note(member: Uint8Array, length: number): void;
   tail(): Uint8Array;
 }
 
@@ -18,15 +19,14 @@ const EMPTY = {
   none: NOTHING,
 };
 
-/** The framing of a kind of file: header, padding and index of one xz stream; nothing where members just follow one another. */
+/** The framing of a kind of file: header and index of one xz stream; nothing where members just follow one another. */
 export function framing(kind: Compression['kind']): Framing {
   if (kind === 'xz') return xzFraming();
   let members = 0;
   return {
     head: NOTHING,
-    after: () => {
+    note: () => {
       members++;
-      return NOTHING;
     },
     tail: () => (members === 0 ? EMPTY[kind] : NOTHING),
   };
@@ -36,9 +36,8 @@ function xzFraming(): Framing {
   const records: IndexRecord[] = [];
   return {
     head: streamHeader(),
-    after: (block, length) => {
-      records.push({ unpaddedSize: block.length, uncompressedSize: length });
-      return new Uint8Array(blockPadding(block.length));
+    note: (block, length) => {
+      records.push({ unpaddedSize: unpaddedSize(block), uncompressedSize: length });
     },
     tail: () => streamEnd(records),
   };

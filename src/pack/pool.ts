@@ -19,6 +19,8 @@ interface Member {
 
 /** A second small job waits in the worker while the first is compressed; a large one would keep it from an idle worker. */
 const SMALL = 1024 * 1024;
+/** A worker's own objects are few and short-lived; its large buffers lie outside these heaps. */
+const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 };
 /** What is left after it ends with a worker that is stuck in a read. */
 const CLOSE_MS = 5000;
 
@@ -77,7 +79,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #add(open: ToWorker): Promise<void> {
-    const worker = new Worker(builtModule(import.meta.url, './worker.js'));
+    const worker = new Worker(builtModule(import.meta.url, './worker.js'), { resourceLimits: LIMITS });
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const member: Member = { worker, exited, sent: [] };
     this.#members.push(member);

@@ -40,7 +40,7 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
       await sink.skip(length, HOLE);
     } else {
       await sink.write(bytes);
-      await sink.write(frame.after(bytes, length));
+      frame.note(bytes, length);
     }
     held -= bytes.length;
     done += length;

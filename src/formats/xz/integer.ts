@@ -11,3 +11,15 @@ export function multibyteInteger(value: number): number[] {
   bytes.push(rest);
   return bytes;
 }
+
+/** The multibyte integer at `at`. @throws RangeError where there is none, or it is above 2^53 - 1 */
+export function readMultibyteInteger(bytes: Uint8Array, at: number): number {
+  let value = 0;
+  for (let i = 0, unit = 1; i < 9; i++, unit *= 0x80) {
+    const byte = bytes[at + i];
+    if (byte === undefined || (byte === 0 && i > 0)) break;
+    value += (byte & 0x7f) * unit;
+    if (byte < 0x80 && Number.isSafeInteger(value)) return value;
+  }
+  throw new RangeError(`there is no multibyte integer at byte ${at}`);
+}

@@ -6,9 +6,6 @@ const FOOTER_MAGIC = [0x59, 0x5a];
 /** Stream flags (section 2.1.1.2): the check after each block is CRC64. */
 const FLAGS = [0x00, 0x04];
 
-/** Bytes of the check that ends each block. */
-export const CHECK_SIZE = 8;
-
 /** Header of a stream whose blocks end with CRC64 (The .xz File Format 1.2.0, section 2.1.1). */
 export function streamHeader(): Uint8Array<ArrayBuffer> {
   const header = Uint8Array.from([...HEADER_MAGIC, ...FLAGS, 0, 0, 0, 0]);
@@ -16,12 +13,7 @@ export function streamHeader(): Uint8Array<ArrayBuffer> {
   return header;
 }
 
-/** Zeros that follow a block, so that the next structure begins at a multiple of four (section 3.3). */
-export function blockPadding(unpaddedSize: number): number {
-  return (4 - (unpaddedSize % 4)) % 4;
-}
-
-/** One block as the index lists it: bytes of header, compressed data and check without padding, and of its content. */
+/** One block as the index lists it: bytes of header, compressed data and check, without the padding between them, and of its content. */
 export interface IndexRecord {
   readonly unpaddedSize: number;
   readonly uncompressedSize: number;
