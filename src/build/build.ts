@@ -20,7 +20,7 @@ import { run } from '../host/process.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import type { MachineSpec } from '../machine/spec.ts';
 import { type RunningMachine, startMachine } from '../machine/start.ts';
-import type { EngineName } from '../pack/engine.ts';
+import type { EngineName } from '../pack/codec.ts';
 import { type PackResult, pack } from '../pack/pack.ts';
 import type { SbomFormat } from '../pack/package-records.ts';
 import { artifactName, type Plan, type PlanOptions, plan } from '../recipe/plan.ts';

@@ -10,7 +10,9 @@ import { packageOf, which } from '../host/tools.ts';
 import { type AcceleratorPolicy, chooseAccelerator } from '../machine/accelerator.ts';
 import { QEMU } from '../machine/arch.ts';
 import { findFirmware } from '../machine/firmware.ts';
+import type { Codec } from '../pack/codec.ts';
 import { openEngine } from '../pack/engine.ts';
+import { FILE_TYPES } from '../pack/filetypes.ts';
 import type { Plan } from '../recipe/plan.ts';
 
 /** One thing a build needs of its host. */
@@ -27,7 +29,7 @@ export interface Check {
 }
 
 /** What a plan asks of a host; without a plan everything is looked at. */
-export type Needs = Pick<Plan, 'arch' | 'source' | 'machine'>;
+export type Needs = Pick<Plan, 'arch' | 'source' | 'machine' | 'artifacts'>;
 
 const PACKAGE_TOOLS = ['mmdebstrap', 'mke2fs', 'mformat', 'mcopy', 'gpgv'];
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -43,7 +45,7 @@ export interface Probes {
   readonly freeMemory: () => number;
   readonly firmware: () => Promise<string>;
   readonly accelerator: () => Promise<string>;
-  readonly engine: () => Promise<string>;
+  readonly engine: (codec: Codec) => Promise<string>;
   readonly nodeVersion: string;
 }
 
@@ -62,7 +64,7 @@ export function hostProbes(arch: 'amd64', policy: AcceleratorPolicy = 'auto'): P
       const { kind, reason } = await chooseAccelerator(arch, policy);
       return `${kind}: ${reason}`;
     },
-    engine: async () => (await openEngine()).name,
+    engine: async (codec) => (await openEngine({ codec })).name,
     nodeVersion: process.versions.node,
   };
 }
@@ -86,7 +88,10 @@ export async function checkHost(needs: Needs, probes: Probes, out?: string): Pro
         : missing('keyring', 'Debian archive keys', 'not installed', ['debian-archive-keyring']),
     );
   }
-  checks.push(await acceleratorCheck(probes), await engineCheck(probes), memoryCheck(needs, probes));
+  checks.push(await acceleratorCheck(probes));
+  const kinds = new Set(needs.artifacts.map(({ filetype }) => FILE_TYPES[filetype].compression));
+  for (const kind of kinds) if (kind !== 'none') checks.push(await engineCheck(kind, probes));
+  checks.push(memoryCheck(needs, probes));
   for (const [id, folder] of [['cache', cacheFolder()], ['runs', stateFolder()], ...(out ? [['output', out]] : [])] as [
     string,
     string,
@@ -126,12 +131,18 @@ async function acceleratorCheck(probes: Probes): Promise<Check> {
   return { id: 'accelerator', what: 'accelerator', state: slow ? 'warn' : 'ok', found, remedy, packages: [] };
 }
 
-async function engineCheck(probes: Probes): Promise<Check> {
-  const found = await probes.engine();
-  if (found === 'libdeflate')
-    return { id: 'engine', what: 'compression', state: 'ok', found, remedy: '', packages: [] };
-  const remedy = 'apt-get install libdeflate0 (packing is then about three times as fast, and smaller)';
-  return { id: 'engine', what: 'compression', state: 'warn', found, remedy, packages: ['libdeflate0'] };
+async function engineCheck(codec: Codec, probes: Probes): Promise<Check> {
+  const id = codec === 'gzip' ? 'engine' : `engine.${codec}`;
+  const what = codec === 'gzip' ? 'compression' : `${codec} compression`;
+  try {
+    const found = await probes.engine(codec);
+    if (found !== 'zlib') return { id, what, state: 'ok', found, remedy: '', packages: [] };
+    const remedy = 'apt-get install libdeflate0 (packing is then about three times as fast, and smaller)';
+    return { id, what, state: 'warn', found, remedy, packages: ['libdeflate0'] };
+  } catch (error) {
+    if (!isComposeError(error)) throw error;
+    return missing(id, what, 'neither library nor program', [packageOf(codec)]);
+  }
 }
 
 function memoryCheck(needs: Needs, probes: Probes): Check {

@@ -12,6 +12,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   mcopy: 'mtools',
   mmd: 'mtools',
   gpgv: 'gpgv',
+  xz: 'xz-utils',
 };
 
 /** The package that brings `tool`, or the tool's own name where it is not known. */

@@ -1,7 +1,9 @@
 /** Chunks of output and the jobs workers are sent: plain buffers that cross threads without being copied. */
 
-/** Bytes of output a worker compresses at a time. The cut depends on the content alone. */
-export const CHUNK = 1024 * 1024;
+import type { Engine, EngineName } from './codec.ts';
+
+/** Bytes of output in a chunk that is not compressed. */
+const PLAIN_CHUNK = 1024 * 1024;
 
 /** Numbers an operation takes in `Job.operations`. */
 export const OPERATION = 7;
@@ -18,24 +20,43 @@ export interface Job {
   readonly literals: Uint8Array<ArrayBuffer>;
 }
 
-/** What a worker makes of a job. `zero` means that all of the chunk was zeros: its member is known beforehand. */
+/** What a worker makes of a job. `hole` means that all of the chunk was zeros and that nothing is compressed. */
 export interface Result {
   readonly index: number;
   readonly length: number;
-  readonly zero: boolean;
+  readonly hole: boolean;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 export type ToWorker =
-  | { readonly type: 'open'; readonly files: readonly string[]; readonly compression: Compression }
-  | { readonly type: 'job'; readonly job: Job };
+  | {
+      readonly type: 'open';
+      readonly files: readonly string[];
+      readonly compression: Compression;
+      /** One shared number; anything but 0 ends the job at hand. */
+      readonly stop: SharedArrayBuffer;
+    }
+  | { readonly type: 'job'; readonly job: Job }
+  | { readonly type: 'close' };
 
 export type FromWorker =
   | { readonly type: 'ready' }
   | { readonly type: 'result'; readonly result: Result }
-  | { readonly type: 'failed'; readonly message: string; readonly code: string };
+  | { readonly type: 'failed'; readonly stage: 'read' | 'compress'; readonly message: string; readonly code: string };
 
-/** How chunks are written: as gzip members by one engine, or as they are. */
+/** How chunks are written: each as one member by an engine, or as they are. `chunk` is their size in bytes of output. */
 export type Compression =
-  | { readonly kind: 'gzip'; readonly engine: 'libdeflate' | 'zlib'; readonly level: number }
-  | { readonly kind: 'none' };
+  | {
+      readonly kind: 'gzip' | 'bzip2' | 'xz';
+      readonly engine: EngineName;
+      readonly level: number;
+      readonly chunk: number;
+    }
+  | { readonly kind: 'none'; readonly chunk: number };
+
+/** The compression `engine` makes; without one, none. */
+export function compressionOf(engine: Engine | undefined): Compression {
+  if (engine === undefined) return { kind: 'none', chunk: PLAIN_CHUNK };
+  const { name, codec, level, chunk } = engine;
+  return { kind: codec, engine: name, level, chunk };
+}

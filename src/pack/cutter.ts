@@ -1,44 +1,49 @@
 import type { BlockSource, StoredExtent } from '../disk/block-source.ts';
-import { CHUNK, type Job, KIND, OPERATION } from './chunk.ts';
+import { type Job, KIND, OPERATION } from './chunk.ts';
 
 const FIRST_ROOM = 64;
+const FIRST_LITERALS = 64 * 1024;
 
 /**
- * Cuts a stream of literal bytes, zeros and references to stored extents into chunks of `CHUNK` bytes and hands each to
+ * Cuts a stream of literal bytes, zeros and references to stored extents into chunks of one size and hands each to
  * `push`, which holds the stream up by the promise it answers. What is in a chunk depends on the stream alone.
  */
 export class Cutter {
+  readonly #chunk: number;
   readonly #push: (job: Job) => Promise<void>;
   #operations = new Float64Array(FIRST_ROOM * OPERATION);
   #count = 0;
-  #literals = new Uint8Array(CHUNK);
+  #literals = new Uint8Array(FIRST_LITERALS);
   #literalLength = 0;
   #length = 0;
   #index = 0;
   /** Bytes taken in so far. */
   written = 0;
 
-  constructor(push: (job: Job) => Promise<void>) {
+  /** `chunk` is the size of a chunk in bytes. */
+  constructor(chunk: number, push: (job: Job) => Promise<void>) {
+    this.#chunk = chunk;
     this.#push = push;
   }
 
   async literal(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
-      const length = Math.min(bytes.length - at, CHUNK - this.#length);
+      const length = Math.min(bytes.length - at, this.#chunk - this.#length);
+      this.#makeRoom(length);
       this.#literals.set(bytes.subarray(at, at + length), this.#literalLength);
       this.#literalLength += length;
       this.#operation(KIND.literal, length, 0, 0, 0, 0, 0);
       at += length;
-      if (this.#length === CHUNK) await this.#flush();
+      if (this.#length === this.#chunk) await this.#flush();
     }
   }
 
   async zeros(length: number): Promise<void> {
     for (let left = length; left > 0; ) {
-      const part = Math.min(left, CHUNK - this.#length);
+      const part = Math.min(left, this.#chunk - this.#length);
       this.#operation(KIND.zero, part, 0, 0, 0, 0, 0);
       left -= part;
-      if (this.#length === CHUNK) await this.#flush();
+      if (this.#length === this.#chunk) await this.#flush();
     }
   }
 
@@ -52,7 +57,7 @@ export class Cutter {
     if (extent.kind === 'literal') return this.literal(extent.bytes);
     if (extent.kind === 'zero') return this.zeros(extent.length);
     for (let at = 0; at < extent.length; ) {
-      const length = Math.min(extent.length - at, CHUNK - this.#length);
+      const length = Math.min(extent.length - at, this.#chunk - this.#length);
       if (extent.kind === 'data') {
         this.#operation(KIND.data, length, extent.file, extent.offset + at, 0, 0, 0);
       } else {
@@ -60,13 +65,22 @@ export class Cutter {
         this.#operation(KIND.compressed, length, file, offset, storedLength, unpackedLength, skip + at);
       }
       at += length;
-      if (this.#length === CHUNK) await this.#flush();
+      if (this.#length === this.#chunk) await this.#flush();
     }
   }
 
   /** Sends what is left; the last chunk may be short. */
   async end(): Promise<void> {
     if (this.#length > 0) await this.#flush();
+  }
+
+  /** Literals are few beside the data of files, so the room for them grows as it is needed. */
+  #makeRoom(length: number): void {
+    const needed = this.#literalLength + length;
+    if (needed <= this.#literals.length) return;
+    const larger = new Uint8Array(Math.min(this.#chunk, Math.max(needed, this.#literals.length * 2)));
+    larger.set(this.#literals.subarray(0, this.#literalLength));
+    this.#literals = larger;
   }
 
   #operation(...fields: [number, number, number, number, number, number, number]): void {

@@ -1,101 +1,108 @@
-import { gzipSync } from 'node:zlib';
-import { HostError } from '../errors.ts';
+import { HostError, UsageError } from '../errors.ts';
+import type { Codec, Engine, EngineName } from './codec.ts';
+import { bzip2Engine, libbz2Engine } from './engine-bzip2.ts';
+import { libdeflateEngine, zlibEngine } from './engine-gzip.ts';
+import { liblzmaEngine, xzEngine } from './engine-xz.ts';
 
-/** Makes one gzip member of one chunk. Bytes depend on input, engine, version and level only. */
-export interface Engine {
-  readonly name: EngineName;
-  /** What made the bytes: the library and, where it tells it, its version. */
-  readonly version: string;
-  readonly level: number;
-  /** One whole gzip member. The answer is the caller's to keep. */
-  gzip(input: Uint8Array): Uint8Array<ArrayBuffer>;
+interface EngineRow {
+  readonly codec: Codec;
+  readonly open: (level: number) => Engine | Promise<Engine>;
+  /** Why it cannot be opened, and what to do about it. */
+  readonly lacks: string;
+  readonly hint: string;
 }
 
-export type EngineName = 'libdeflate' | 'zlib';
+const KOFFI = 'and the npm package koffi';
+
+/** The best engine of a codec comes first. */
+const ENGINES: Readonly<Record<EngineName, EngineRow>> = {
+  libdeflate: {
+    codec: 'gzip',
+    open: libdeflateEngine,
+    lacks: 'the library or koffi cannot be loaded',
+    hint: `Install libdeflate0 (Debian, Ubuntu) ${KOFFI}, or leave --engine out.`,
+  },
+  zlib: { codec: 'gzip', open: zlibEngine, lacks: 'Node has no zlib', hint: '' },
+  libbz2: {
+    codec: 'bzip2',
+    open: libbz2Engine,
+    lacks: 'the library or koffi cannot be loaded',
+    hint: `Install libbz2-1.0 (Debian, Ubuntu) or bzip2-libs (Red Hat) ${KOFFI}, or leave --engine out.`,
+  },
+  bzip2: {
+    codec: 'bzip2',
+    open: bzip2Engine,
+    lacks: 'the program does not run',
+    hint: 'Install the package bzip2.',
+  },
+  liblzma: {
+    codec: 'xz',
+    open: liblzmaEngine,
+    lacks: 'the library or koffi cannot be loaded',
+    hint: `Install liblzma5 (Debian, Ubuntu) or xz-libs (Red Hat) ${KOFFI}, or leave --engine out.`,
+  },
+  xz: {
+    codec: 'xz',
+    open: xzEngine,
+    lacks: 'the program of XZ Utils does not run',
+    hint: 'Install xz-utils (Debian, Ubuntu) or xz (Red Hat).',
+  },
+};
+
+export const ENGINE_NAMES = Object.keys(ENGINES) as EngineName[];
+
+/** The codec whose members `engine` makes. */
+export function codecOf(engine: EngineName): Codec {
+  return ENGINES[engine].codec;
+}
 
 /**
- * Level of both engines where none is asked for. On a Debian root libdeflate's 5 is smaller than `pigz --best` and takes
- * a sixth less time than its 6, which is half a percent smaller still; its 4 is larger than `pigz -6`.
+ * Levels of a codec and the one where none is asked for. On a Debian root libdeflate's 5 is smaller than `pigz --best`
+ * and takes a sixth less time than its 6, which is half a percent smaller still; its 4 is larger than `pigz -6`. 6 and 9
+ * are what `xz` and `bzip2` take themselves.
  */
-export const DEFAULT_LEVEL = 5;
-
-/** RFC 1952: byte 9 tells the operating system; 255 is "unknown", what libdeflate writes. */
-const GZIP_OS = 9;
-const OS_UNKNOWN = 255;
-
-const LIBRARIES = ['libdeflate.so.0', 'libdeflate.0.dylib', 'libdeflate.dylib'];
+export const LEVELS: Readonly<
+  Record<Codec, { readonly least: number; readonly most: number; readonly usual: number }>
+> = {
+  gzip: { least: 0, most: 12, usual: 5 },
+  bzip2: { least: 1, most: 9, usual: 9 },
+  xz: { least: 0, most: 9, usual: 6 },
+};
 
 /**
- * The engine asked for, or the best this host has.
- * @throws HostError `engine.missing` when the one asked for is not here
+ * The engine asked for, or the best this host has. An engine of another codec than the one asked for counts as none.
+ * @throws UsageError `engine.level`; HostError `engine.missing` when the engine asked for, or all of a codec, are not here
  */
 export async function openEngine(
-  options: { readonly engine?: EngineName; readonly level?: number } = {},
+  options: { readonly codec?: Codec; readonly engine?: EngineName; readonly level?: number } = {},
 ): Promise<Engine> {
-  if (options.engine !== 'zlib') {
-    const level = options.level ?? DEFAULT_LEVEL;
+  const { codec = 'gzip', engine } = options;
+  const { least, most, usual } = LEVELS[codec];
+  const level = options.level ?? usual;
+  if (!Number.isInteger(level) || level < least || level > most) {
+    throw new UsageError('engine.level', `Cannot compress with ${codec} at level ${level}: there is no such level`, {
+      hint: `Name a level from ${least} to ${most} with --level, or leave it out for ${usual}.`,
+    });
+  }
+  if (engine !== undefined && codecOf(engine) === codec) {
+    const { open, lacks, hint } = ENGINES[engine];
     try {
-      return await libdeflateEngine(level);
+      return await open(level);
     } catch (cause) {
-      if (options.engine === 'libdeflate') {
-        throw new HostError(
-          'engine.missing',
-          'Cannot compress with libdeflate: the library or koffi cannot be loaded',
-          {
-            hint: 'Install libdeflate0 (Debian, Ubuntu) and the npm package koffi, or leave --engine out.',
-            cause,
-          },
-        );
-      }
+      throw new HostError('engine.missing', `Cannot compress with ${engine}: ${lacks}`, { hint, cause });
     }
   }
-  return zlibEngine(Math.min(9, options.level ?? DEFAULT_LEVEL));
-}
-
-export function zlibEngine(level: number): Engine {
-  return {
-    name: 'zlib',
-    version: `zlib ${process.versions.zlib}`,
-    level,
-    gzip: (input) => {
-      const member = new Uint8Array(gzipSync(input, { level, memLevel: 9 }));
-      member[GZIP_OS] = OS_UNKNOWN;
-      return member;
-    },
-  };
-}
-
-async function libdeflateEngine(level: number): Promise<Engine> {
-  const { default: koffi } = await import('koffi');
-  const library = firstLibrary(koffi.load);
-  const allocate = library.func('void *libdeflate_alloc_compressor(int level)');
-  const bound = library.func('size_t libdeflate_gzip_compress_bound(void *c, size_t n)');
-  const compress = library.func('size_t libdeflate_gzip_compress(void *c, void *in, size_t n, void *out, size_t room)');
-  const compressor = allocate(level) as unknown;
-  if (compressor === null) throw new RangeError(`libdeflate has no level ${level}`);
-  let room = new Uint8Array(0);
-  return {
-    name: 'libdeflate',
-    version: 'libdeflate 0',
-    level,
-    gzip: (input) => {
-      const most = Number(bound(compressor, input.length));
-      if (room.length < most) room = new Uint8Array(most);
-      const length = Number(compress(compressor, input, input.length, room, room.length));
-      if (length === 0) throw new RangeError(`libdeflate could not fit ${input.length} bytes into ${room.length}`);
-      return room.slice(0, length);
-    },
-  };
-}
-
-function firstLibrary<T>(load: (name: string) => T): T {
-  let failure: unknown;
-  for (const name of LIBRARIES) {
+  const names = ENGINE_NAMES.filter((name) => codecOf(name) === codec);
+  const causes: unknown[] = [];
+  for (const name of names) {
     try {
-      return load(name);
-    } catch (error) {
-      failure ??= error;
+      return await ENGINES[name].open(level);
+    } catch (cause) {
+      causes.push(cause);
     }
   }
-  throw failure;
+  throw new HostError('engine.missing', `Cannot compress with ${codec}: neither ${names.join(' nor ')} is here`, {
+    hint: ENGINES[names.at(-1) ?? 'zlib'].hint,
+    cause: new AggregateError(causes, causes.map((cause) => (cause as Error).message).join('; ')),
+  });
 }

@@ -5,32 +5,27 @@ export interface FileTypeRow {
   readonly content: 'tree' | 'disk' | 'disk-in-tar';
   readonly compression: 'gzip' | 'bzip2' | 'xz' | 'none';
   readonly suffix: string;
-  /** Whether this version of compose writes it. */
-  readonly written: boolean;
 }
 
 export const FILE_TYPES = {
-  tgz: { content: 'tree', compression: 'gzip', suffix: 'tar.gz', written: true },
-  tbz: { content: 'tree', compression: 'bzip2', suffix: 'tar.bz2', written: false },
-  txz: { content: 'tree', compression: 'xz', suffix: 'tar.xz', written: false },
-  ddtgz: { content: 'disk-in-tar', compression: 'gzip', suffix: 'dd.tar.gz', written: true },
-  ddtbz: { content: 'disk-in-tar', compression: 'bzip2', suffix: 'dd.tar.bz2', written: false },
-  ddtxz: { content: 'disk-in-tar', compression: 'xz', suffix: 'dd.tar.xz', written: false },
-  ddtar: { content: 'disk-in-tar', compression: 'none', suffix: 'dd.tar', written: true },
-  ddbz2: { content: 'disk', compression: 'bzip2', suffix: 'dd.bz2', written: false },
-  ddgz: { content: 'disk', compression: 'gzip', suffix: 'dd.gz', written: true },
-  ddxz: { content: 'disk', compression: 'xz', suffix: 'dd.xz', written: false },
-  ddraw: { content: 'disk', compression: 'none', suffix: 'dd', written: true },
+  tgz: { content: 'tree', compression: 'gzip', suffix: 'tar.gz' },
+  tbz: { content: 'tree', compression: 'bzip2', suffix: 'tar.bz2' },
+  txz: { content: 'tree', compression: 'xz', suffix: 'tar.xz' },
+  ddtgz: { content: 'disk-in-tar', compression: 'gzip', suffix: 'dd.tar.gz' },
+  ddtbz: { content: 'disk-in-tar', compression: 'bzip2', suffix: 'dd.tar.bz2' },
+  ddtxz: { content: 'disk-in-tar', compression: 'xz', suffix: 'dd.tar.xz' },
+  ddtar: { content: 'disk-in-tar', compression: 'none', suffix: 'dd.tar' },
+  ddbz2: { content: 'disk', compression: 'bzip2', suffix: 'dd.bz2' },
+  ddgz: { content: 'disk', compression: 'gzip', suffix: 'dd.gz' },
+  ddxz: { content: 'disk', compression: 'xz', suffix: 'dd.xz' },
+  ddraw: { content: 'disk', compression: 'none', suffix: 'dd' },
 } as const satisfies Record<string, FileTypeRow>;
 
 export type FileType = keyof typeof FILE_TYPES;
 
-/** The filetypes this version writes. */
-export const WRITTEN = (Object.keys(FILE_TYPES) as FileType[]).filter((type) => FILE_TYPES[type].written);
-
 /**
  * Filetypes named in `names`, each once, in order.
- * @throws UsageError `filetype.unknown` for one MAAS does not take, `filetype.unwritten` for one compose does not make
+ * @throws UsageError `filetype.unknown` for one MAAS does not take
  */
 export function parseFileTypes(names: readonly string[]): FileType[] {
   const types: FileType[] = [];
@@ -38,15 +33,10 @@ export function parseFileTypes(names: readonly string[]): FileType[] {
     if (!Object.hasOwn(FILE_TYPES, name)) {
       const why = /zst/.test(name) ? 'neither MAAS nor curtin reads zstd' : 'MAAS has no such filetype';
       throw new UsageError('filetype.unknown', `Cannot make "${name}": ${why}`, {
-        hint: `MAAS takes ${Object.keys(FILE_TYPES).join(', ')}; compose writes ${WRITTEN.join(', ')}.`,
+        hint: `MAAS takes ${Object.keys(FILE_TYPES).join(', ')}.`,
       });
     }
     const type = name as FileType;
-    if (!FILE_TYPES[type].written) {
-      throw new UsageError('filetype.unwritten', `Cannot make "${name}": this version compresses with gzip only`, {
-        hint: `Choose among ${WRITTEN.join(', ')}.`,
-      });
-    }
     if (!types.includes(type)) types.push(type);
   }
   return types;

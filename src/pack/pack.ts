@@ -1,16 +1,17 @@
 import { join, resolve } from 'node:path';
 import type { BlockSource } from '../disk/block-source.ts';
 import { type Disk, openDisk } from '../disk/open.ts';
-import { PackError } from '../errors.ts';
+import { PackError, UsageError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import { editRoot } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { findRoot, type Root } from '../filesystem/root.ts';
 import { padding } from '../formats/tar/layout.ts';
 import { archiveEnd, memberHeader } from '../formats/tar/writer.ts';
-import type { Compression } from './chunk.ts';
+import { compressionOf } from './chunk.ts';
+import type { Codec, Engine, EngineName } from './codec.ts';
 import type { Cutter } from './cutter.ts';
-import { type Engine, type EngineName, openEngine } from './engine.ts';
+import { codecOf, openEngine } from './engine.ts';
 import { FILE_TYPES, type FileType } from './filetypes.ts';
 import { Overlay } from './overlay.ts';
 import { type PackageRecord, type SbomFormat, treePackages, writePackageRecords } from './package-records.ts';
@@ -38,9 +39,9 @@ export interface PackOptions {
   readonly user?: string;
   /** Edits beside those of the seal. */
   readonly edits?: readonly Edit[];
-  /** @default the best one here */
+  /** What compresses the outputs of its codec. @default the best one here, for each codec */
   readonly engine?: EngineName;
-  /** 1 to 12 for libdeflate, 1 to 9 for zlib. @default 5 */
+  /** 0 to 12 for gzip (zlib: 9), 0 to 9 for xz, 1 to 9 for bzip2. @default 5; 6 for xz, 9 for bzip2 */
   readonly level?: number;
   /** Worker threads. @default as many as the host runs at once */
   readonly workers?: number;
@@ -56,7 +57,8 @@ export interface PackOptions {
 
 export interface PackResult {
   readonly artifacts: readonly Artifact[];
-  readonly engine: { readonly name: EngineName; readonly version: string; readonly level: number };
+  /** What compressed them, one for each codec. */
+  readonly engines: readonly { readonly name: EngineName; readonly version: string; readonly level: number }[];
   /** What the seal took out, for the record. */
   readonly sealed: readonly string[];
   /** What the tree leaves out, and why. */
@@ -70,11 +72,12 @@ export interface PackResult {
 /**
  * Turns a disk into the artifacts MAAS deploys: finds the root, applies the seal to the stream, compresses, and writes
  * each artifact with its `.maas.json`, one SHA256SUMS, and the lists of packages that are wanted.
- * @throws FormatError and PackError (disk, file system, output), HostError `engine.missing`
+ * @throws FormatError and PackError (disk, file system, output), HostError `engine.missing`, UsageError `engine.*`
  */
 export async function pack(options: PackOptions, context: Context): Promise<PackResult> {
   const { filetypes } = options;
   if (filetypes.length === 0) throw new PackError('pack.no-output', 'Cannot pack: no filetype was asked for');
+  const engines = await openEngines(options);
   const edits = [...(options.seal === false ? [] : sealEdits({ user: options.user })), ...(options.edits ?? [])];
   await using disk = await openDisk(options.disk, options.format === undefined ? {} : { format: options.format });
   const kinds = [...(options.packages ? ['packages' as const] : []), ...new Set(options.sbom)];
@@ -83,7 +86,6 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   const root = needsRoot ? await inPhase(context, 'find root', () => findRoot(disk), describeRoot) : undefined;
   // Before anything is compressed: a damaged package database is told at once.
   const installed = root && kinds.length > 0 ? await listPackages(root, edits, context) : undefined;
-  const engine = await openEngine(options);
   const artifacts: Artifact[] = [];
   const sealed = new Set<string>();
   const notes = new Set((root?.skipped ?? []).map((skip) => `${skip.mountPoint} is left out: ${skip.why}`));
@@ -91,7 +93,7 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
     const done = await inPhase(
       context,
       `pack ${filetype}`,
-      () => packOne({ options, filetype, disk, root, edits, engine, context, sealed, notes }),
+      () => packOne({ options, filetype, disk, root, edits, engines, context, sealed, notes }),
       (artifact) => `${artifact.file}`,
     );
     artifacts.push(done);
@@ -104,8 +106,8 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   const sums = await writeRecords(resolve(options.out), artifacts, { name: options.name, ...options.maas });
   const { out, name: base, sourceDateEpoch: created = epochFromEnvironment() } = options;
   const lists = installed ? await writePackageRecords(installed, { out, name: base, kinds, created }) : [];
-  const { name, version, level } = engine;
-  return { artifacts, engine: { name, version, level }, sealed: [...sealed], notes: [...notes], sums, lists };
+  const made = [...engines.values()].map(({ name, version, level }) => ({ name, version, level }));
+  return { artifacts, engines: made, sealed: [...sealed], notes: [...notes], sums, lists };
 }
 
 /** What the tree has installed once it is sealed. */
@@ -118,6 +120,26 @@ function listPackages(root: Root, edits: readonly Edit[], context: Context): Ret
   );
 }
 
+/** The engine of each codec that is asked for; opened before anything is read, so that a missing one costs no time. */
+async function openEngines(options: PackOptions): Promise<ReadonlyMap<Codec, Engine>> {
+  const { filetypes, engine, level } = options;
+  const kinds = new Set(filetypes.map((type) => FILE_TYPES[type].compression));
+  const codecs = [...kinds].filter((kind) => kind !== 'none');
+  if (engine !== undefined && codecs.length > 0 && !codecs.includes(codecOf(engine))) {
+    throw new UsageError(
+      'engine.unused',
+      `Cannot compress ${filetypes.join(', ')} with ${engine}: it makes ${codecOf(engine)}`,
+      { hint: 'Leave --engine out, or ask for a filetype it makes.' },
+    );
+  }
+  const engines = new Map<Codec, Engine>();
+  for (const codec of codecs) {
+    const named = { ...(engine === undefined ? {} : { engine }), ...(level === undefined ? {} : { level }) };
+    engines.set(codec, await openEngine({ codec, ...named }));
+  }
+  return engines;
+}
+
 function describeRoot(root: Root): string {
   return root.partition === undefined ? 'the whole disk' : `partition ${root.partition.number}`;
 }
@@ -128,17 +150,17 @@ interface OneOptions {
   readonly disk: Disk;
   readonly root: Root | undefined;
   readonly edits: readonly Edit[];
-  readonly engine: Engine;
+  readonly engines: ReadonlyMap<Codec, Engine>;
   readonly context: Context;
   readonly sealed: Set<string>;
   readonly notes: Set<string>;
 }
 
 async function packOne(one: OneOptions): Promise<Artifact> {
-  const { options, filetype, engine, context } = one;
+  const { options, filetype, context } = one;
   const row = FILE_TYPES[filetype];
-  const compression: Compression =
-    row.compression === 'gzip' ? { kind: 'gzip', engine: engine.name, level: engine.level } : { kind: 'none' };
+  const engine = row.compression === 'none' ? undefined : one.engines.get(row.compression);
+  const compression = compressionOf(engine);
   const source = row.content === 'tree' ? one.disk : await sealedDisk(one);
   await using pool = await WorkerPool.start({ files: source.files, compression, size: options.workers });
   await using sink = await FileSink.create(join(resolve(options.out), `${options.name}.${row.suffix}`));
@@ -153,7 +175,7 @@ async function packOne(one: OneOptions): Promise<Artifact> {
     {
       pool,
       sink,
-      zeros: zeroForms(compression, engine),
+      compression,
       signal: context.signal,
       onProgress: (done) => {
         if (performance.now() - told < 200) return;
@@ -169,8 +191,7 @@ async function packOne(one: OneOptions): Promise<Artifact> {
     },
   );
   const { path, size, sha256 } = await sink.finish();
-  const { name, version, level } = engine;
-  const made = compression.kind === 'gzip' ? { engine: name, engineVersion: version, level } : {};
+  const made = engine === undefined ? {} : { engine: engine.name, engineVersion: engine.version, level: engine.level };
   const file = `${options.name}.${row.suffix}`;
   return {
     file,
@@ -217,17 +238,6 @@ async function sealedDisk(one: OneOptions): Promise<BlockSource> {
   const edited = await editRoot(one.disk, one.root, one.edits);
   for (const line of edited.applied) one.sealed.add(line);
   return edited.source;
-}
-
-/** Compressed zeros by length, made once; holes where nothing is compressed. */
-function zeroForms(compression: Compression, engine: Engine): (length: number) => Uint8Array | undefined {
-  const known = new Map<number, Uint8Array>();
-  return (length) => {
-    if (compression.kind === 'none') return undefined;
-    const form = known.get(length) ?? engine.gzip(new Uint8Array(length));
-    known.set(length, form);
-    return form;
-  };
 }
 
 function epochFromEnvironment(): number | undefined {

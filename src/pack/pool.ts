@@ -12,23 +12,32 @@ interface Pending {
 
 interface Member {
   readonly worker: Worker;
-  /** Jobs sent and not answered, oldest first; a second one waits in the worker while the first is compressed. */
+  readonly exited: Promise<void>;
+  /** Jobs sent and not answered, oldest first. */
   readonly sent: Pending[];
 }
 
-const SENT_AT_ONCE = 2;
+/** A second small job waits in the worker while the first is compressed; a large one would keep it from an idle worker. */
+const SMALL = 1024 * 1024;
+/** A worker's own objects are few and short-lived; its large buffers lie outside these heaps. */
+const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 };
+/** What is left after it ends with a worker that is stuck in a read. */
+const CLOSE_MS = 5000;
 
 /** Worker threads that compress chunks. Results come in any order; `run` answers each by its own promise. */
 export class WorkerPool implements AsyncDisposable {
   readonly size: number;
   readonly #module: URL;
+  readonly #sentAtOnce: number;
+  readonly #stop = new SharedArrayBuffer(4);
   readonly #members: Member[] = [];
   readonly #waiting: Pending[] = [];
   #failure: unknown;
   #closing = false;
 
-  private constructor(size: number, module: URL = builtModule(import.meta.url, './worker.js')) {
+  private constructor(size: number, sentAtOnce: number, module: URL = builtModule(import.meta.url, './worker.js')) {
     this.size = size;
+    this.#sentAtOnce = sentAtOnce;
     this.#module = module;
   }
 
@@ -40,10 +49,15 @@ export class WorkerPool implements AsyncDisposable {
     /** What a worker runs; tests put one in its place that fails. */
     readonly module?: URL;
   }): Promise<WorkerPool> {
-    const pool = new WorkerPool(options.size ?? availableParallelism(), options.module);
     const { files, compression } = options;
+    const pool = new WorkerPool(
+      options.size ?? availableParallelism(),
+      compression.chunk > SMALL ? 1 : 2,
+      options.module,
+    );
+    const open: ToWorker = { type: 'open', files, compression, stop: pool.#stop };
     try {
-      await Promise.all(Array.from({ length: pool.size }, () => pool.#add({ type: 'open', files, compression })));
+      await Promise.all(Array.from({ length: pool.size }, () => pool.#add(open)));
     } catch (error) {
       await pool[Symbol.asyncDispose]();
       throw error;
@@ -62,7 +76,7 @@ export class WorkerPool implements AsyncDisposable {
 
   #dispatch(): void {
     for (const member of this.#members) {
-      while (member.sent.length < SENT_AT_ONCE) {
+      while (member.sent.length < this.#sentAtOnce) {
         const next = this.#waiting.shift();
         if (next === undefined) return;
         member.sent.push(next);
@@ -73,8 +87,9 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #add(open: ToWorker): Promise<void> {
-    const worker = new Worker(this.#module);
-    const member: Member = { worker, sent: [] };
+    const worker = new Worker(this.#module, { resourceLimits: LIMITS });
+    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    const member: Member = { worker, exited, sent: [] };
     this.#members.push(member);
     return new Promise((resolve, reject) => {
       const fail = (error: unknown): void => {
@@ -83,7 +98,7 @@ export class WorkerPool implements AsyncDisposable {
       };
       worker.on('message', (message: FromWorker) => {
         if (message.type === 'ready') return resolve();
-        if (message.type === 'failed') return fail(readFailure(message));
+        if (message.type === 'failed') return fail(jobFailure(message));
         member.sent.shift()?.resolve(message.result);
         this.#dispatch();
       });
@@ -105,11 +120,24 @@ export class WorkerPool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
     this.#fail(new PackError('pack.closed', 'Cannot compress: the workers were stopped'));
-    await Promise.all(this.#members.map((member) => member.worker.terminate()));
+    // A worker ended from outside keeps the memory its engine has of the system: each has to give it back itself.
+    Atomics.store(new Int32Array(this.#stop), 0, 1);
+    const close: ToWorker = { type: 'close' };
+    for (const { worker } of this.#members) worker.postMessage(close);
+    const timer = setTimeout(() => {
+      for (const { worker } of this.#members) void worker.terminate();
+    }, CLOSE_MS);
+    await Promise.all(this.#members.map((member) => member.exited));
+    clearTimeout(timer);
   }
 }
 
-function readFailure(message: Extract<FromWorker, { type: 'failed' }>): PackError {
+function jobFailure(message: Extract<FromWorker, { type: 'failed' }>): PackError {
+  if (message.stage === 'compress') {
+    return new PackError('pack.compress', `Cannot compress: ${message.message}`, {
+      hint: 'If memory was short, run with fewer --workers or a lower --level.',
+    });
+  }
   return new PackError('pack.read', `Cannot read the disk image: ${message.message} (${message.code})`, {
     hint: 'Check the storage the image lies on; a compressed cluster that does not inflate means a damaged image.',
   });

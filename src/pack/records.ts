@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { EngineName } from './engine.ts';
+import type { EngineName } from './codec.ts';
 import type { FileType } from './filetypes.ts';
 import { writeWhole } from './sink.ts';
 

@@ -1,16 +1,18 @@
-import type { Job, Result } from './chunk.ts';
+import type { Compression, Job, Result } from './chunk.ts';
 import { Cutter } from './cutter.ts';
+import { framing } from './framing.ts';
 import type { WorkerPool } from './pool.ts';
 import type { FileSink } from './sink.ts';
 
 /** Chunks in flight for each worker: enough that a slow chunk at the head does not leave the others idle. */
 const WINDOW = 4;
+/** Bytes of literals not yet compressed and of results not yet written that may be held beyond one chunk for each worker. */
+const HELD = 32 * 1024 * 1024;
 
 export interface StreamOptions {
   readonly pool: WorkerPool;
   readonly sink: FileSink;
-  /** The compressed form of `length` zeros, or undefined to leave a hole. */
-  readonly zeros: (length: number) => Uint8Array | undefined;
+  readonly compression: Compression;
   readonly signal: AbortSignal;
   /** Told after each chunk: bytes of output before compression. */
   readonly onProgress: (bytes: number) => void;
@@ -20,33 +22,49 @@ const HOLE = new Uint8Array(64 * 1024);
 
 /**
  * Cuts what `fill` gives the cutter, has the pool compress it, and writes the results in order. At most `WINDOW` chunks
- * for each worker are in memory: when they are, `fill` waits in its own next call.
+ * for each worker, and about `HELD` bytes, are in memory: when they are, `fill` waits in its own next call.
  * @returns bytes before compression
  */
 export async function stream(fill: (cutter: Cutter) => Promise<void>, options: StreamOptions): Promise<number> {
-  const { pool, sink, zeros, signal, onProgress } = options;
+  const { pool, sink, compression, signal, onProgress } = options;
+  const frame = framing(compression.kind);
   const inFlight: Promise<Result>[] = [];
+  let held = 0;
   let done = 0;
   const writeOldest = async (): Promise<void> => {
     const result = await inFlight.shift();
     if (result === undefined) return;
     signal.throwIfAborted();
-    const bytes = result.zero ? zeros(result.length) : result.bytes;
-    if (bytes === undefined) await sink.skip(result.length, HOLE);
-    else await sink.write(bytes);
-    done += result.length;
+    const { bytes, length, hole } = result;
+    if (hole) {
+      await sink.skip(length, HOLE);
+    } else {
+      await sink.write(bytes);
+      frame.note(bytes, length);
+    }
+    held -= bytes.length;
+    done += length;
     onProgress(done);
   };
   const push = async (job: Job): Promise<void> => {
+    const literals = job.literals.length;
+    held += literals;
     const result = pool.run(job);
-    // Its turn comes later; until then a rejection must not count as unhandled.
-    result.catch(() => {});
+    result.then(
+      ({ bytes }) => {
+        held += bytes.length - literals;
+      },
+      // Its turn comes later; until then a rejection must not count as unhandled.
+      () => {},
+    );
     inFlight.push(result);
-    while (inFlight.length >= pool.size * WINDOW) await writeOldest();
+    while (inFlight.length >= pool.size * WINDOW || (held > HELD && inFlight.length > pool.size)) await writeOldest();
   };
-  const cutter = new Cutter(push);
+  const cutter = new Cutter(compression.chunk, push);
+  await sink.write(frame.head);
   await fill(cutter);
   await cutter.end();
   while (inFlight.length > 0) await writeOldest();
+  await sink.write(frame.tail());
   return done;
 }

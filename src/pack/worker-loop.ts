@@ -1,142 +1,112 @@
-import { closeSync, openSync, readSync } from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
-import { inflateRawSync } from 'node:zlib';
-import {
-  CHUNK,
-  type Compression,
-  type FromWorker,
-  type Job,
-  KIND,
-  OPERATION,
-  type Result,
-  type ToWorker,
-} from './chunk.ts';
-import { type Engine, openEngine } from './engine.ts';
+import type { Compression, FromWorker, Job, Result, ToWorker } from './chunk.ts';
+import { ChunkFiller } from './chunk-filler.ts';
+import type { Engine } from './codec.ts';
+import { openEngine } from './engine.ts';
+import { joined } from './joined.ts';
 
-const ZEROS = Buffer.alloc(CHUNK);
+const ZEROS = Buffer.alloc(1024 * 1024);
 
-/** Answers jobs on `port` until it closes. File data is read here, so that it never passes through the main thread. */
+/** Answers jobs on `port` until it is told to close. File data is read here, so that it never passes through the main thread. */
 export function serve(port: MessagePort): void {
-  let filler: ChunkFiller | undefined;
-  let finish: ((chunk: Uint8Array) => Uint8Array<ArrayBuffer>) | undefined;
+  let bench: Workbench | undefined;
   const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
+  const open = async (message: Extract<ToWorker, { type: 'open' }>): Promise<void> => {
+    const { compression, files, stop } = message;
+    const engine = await openCompression(compression);
+    bench = new Workbench(new ChunkFiller(files, new Int32Array(stop)), engine);
+    send({ type: 'ready' });
+  };
   port.on('message', (message: ToWorker) => {
     if (message.type === 'open') {
-      openFinish(message.compression).then(
-        (open) => {
-          filler = new ChunkFiller(message.files);
-          finish = open;
-          send({ type: 'ready' });
-        },
-        (error: unknown) => send(failure(error)),
-      );
-      return;
-    }
-    try {
-      if (filler === undefined || finish === undefined) throw new Error('a job came before the files were opened');
-      const result = work(message.job, filler, finish);
-      send({ type: 'result', result }, [result.bytes.buffer]);
-    } catch (error) {
-      send(failure(error));
+      open(message).catch((error: unknown) => send(failure(error, 'compress')));
+    } else if (message.type === 'close') {
+      bench?.close();
+      port.close();
+    } else {
+      try {
+        if (bench === undefined) throw new Error('a job came before the files were opened');
+        const result = bench.work(message.job);
+        send({ type: 'result', result }, [result.bytes.buffer]);
+      } catch (error) {
+        send(failure(error, bench?.stage ?? 'read'));
+      }
     }
   });
-  port.on('close', () => filler?.close());
 }
 
-async function openFinish(compression: Compression): Promise<(chunk: Uint8Array) => Uint8Array<ArrayBuffer>> {
-  // A copy, because the result is transferred; Buffer.slice would be a view of the buffer that is filled next.
-  if (compression.kind === 'none') return (chunk) => new Uint8Array(chunk);
-  const engine: Engine = await openEngine(compression);
-  return (chunk) => engine.gzip(chunk);
+async function openCompression(compression: Compression): Promise<Engine | undefined> {
+  if (compression.kind === 'none') return undefined;
+  const { kind, engine, level } = compression;
+  return openEngine({ codec: kind, engine, level });
 }
 
-function failure(error: unknown): FromWorker {
+function failure(error: unknown, stage: 'read' | 'compress'): FromWorker {
   const { message, code } = error as NodeJS.ErrnoException;
-  return { type: 'failed', message, code: code ?? 'unknown' };
+  return { type: 'failed', stage, message, code: code ?? 'unknown' };
 }
 
-function work(job: Job, filler: ChunkFiller, finish: (chunk: Uint8Array) => Uint8Array<ArrayBuffer>): Result {
-  const { index, length } = job;
-  const chunk = filler.fill(job);
-  if (chunk === undefined) return { index, length, zero: true, bytes: new Uint8Array(0) };
-  return { index, length, zero: false, bytes: finish(chunk) };
-}
+/** What a worker has to do its jobs with. */
+class Workbench {
+  readonly #filler: ChunkFiller;
+  readonly #engine: Engine | undefined;
+  /** Members of nothing but zeros, by their length: each is made once. */
+  readonly #zeroMembers = new Map<number, Uint8Array<ArrayBuffer>>();
+  /** What it is at, for the error. */
+  stage: 'read' | 'compress' = 'read';
 
-/** Puts chunks together from literals and the image's files. */
-class ChunkFiller {
-  readonly #paths: readonly string[];
-  readonly #descriptors: (number | undefined)[] = [];
-  readonly #chunk = Buffer.alloc(CHUNK);
-  #stored = Buffer.alloc(64 * 1024);
-  /** The compressed cluster inflated last: its neighbours in a chunk are parts of the same one. */
-  #cluster = { file: -1, offset: -1, bytes: Buffer.alloc(0) };
-
-  constructor(paths: readonly string[]) {
-    this.#paths = paths;
+  constructor(filler: ChunkFiller, engine: Engine | undefined) {
+    this.#filler = filler;
+    this.#engine = engine;
   }
 
-  /** The bytes of the chunk in a buffer that the next call reuses, or undefined when all of them are zero. */
-  fill(job: Job): Buffer | undefined {
-    const { operations, literals } = job;
-    let at = 0;
-    let literal = 0;
-    let nonzero = false;
-    for (let op = 0; op < operations.length; op += OPERATION) {
-      const kind = operations[op];
-      const length = operations[op + 1] ?? 0;
-      const target = this.#chunk.subarray(at, at + length);
-      if (kind === KIND.literal) {
-        target.set(literals.subarray(literal, literal + length));
-        literal += length;
-      } else if (kind === KIND.zero) {
-        target.fill(0);
-      } else if (kind === KIND.data) {
-        this.#read(operations[op + 2] ?? 0, operations[op + 3] ?? 0, target);
-      } else {
-        this.#inflate(operations.subarray(op, op + OPERATION), target);
-      }
-      if (kind !== KIND.zero && !nonzero) nonzero = !target.equals(ZEROS.subarray(0, length));
-      at += length;
+  work(job: Job): Result {
+    const { index, length } = job;
+    this.stage = 'read';
+    const parts = this.#filler.parts(job);
+    let zeros = 0;
+    for (let part = parts.next(); part.done !== true; part = parts.next()) {
+      if (isZero(part.value)) zeros += part.value.length;
+      else return { index, length, hole: false, bytes: this.#finish(this.#watched(zeros, part.value, parts), length) };
     }
-    return nonzero ? this.#chunk.subarray(0, job.length) : undefined;
+    if (this.#engine === undefined) return { index, length, hole: true, bytes: new Uint8Array(0) };
+    // Copies, because what is sent is transferred.
+    const known = this.#zeroMembers.get(length);
+    if (known !== undefined) return { index, length, hole: false, bytes: known.slice() };
+    const member = this.#finish(zeroParts(length), length);
+    this.#zeroMembers.set(length, member);
+    return { index, length, hole: false, bytes: member.slice() };
   }
 
-  /** Reads a whole run; what lies past the end of the file is zeros, as QEMU reads it. */
-  #read(file: number, offset: number, target: Buffer): void {
-    const descriptor = this.#open(file);
-    for (let done = 0; done < target.length; ) {
-      const count = readSync(descriptor, target, done, target.length - done, offset + done);
-      if (count === 0) {
-        target.fill(0, done);
-        return;
-      }
-      done += count;
+  #finish(parts: Iterable<Uint8Array>, length: number): Uint8Array<ArrayBuffer> {
+    this.stage = 'compress';
+    if (this.#engine !== undefined) return this.#engine.member(parts, length);
+    return new Uint8Array(joined(parts, length));
+  }
+
+  /** Zeros, the part at hand and those after it; while one is made, the stage is that of reading. */
+  *#watched(zeros: number, first: Uint8Array, rest: Iterator<Uint8Array>): Generator<Uint8Array> {
+    yield* zeroParts(zeros);
+    yield first;
+    for (;;) {
+      this.stage = 'read';
+      const part = rest.next();
+      this.stage = 'compress';
+      if (part.done === true) return;
+      yield part.value;
     }
-  }
-
-  #inflate(operation: Float64Array, target: Buffer): void {
-    const [, length = 0, file = 0, offset = 0, storedLength = 0, unpackedLength = 0, skip = 0] = operation;
-    if (this.#cluster.file !== file || this.#cluster.offset !== offset) {
-      if (this.#stored.length < storedLength) this.#stored = Buffer.alloc(storedLength);
-      const stored = this.#stored.subarray(0, storedLength);
-      this.#read(file, offset, stored);
-      // The stored length is rounded up to sectors, so what follows the stream is not an error.
-      const bytes = inflateRawSync(stored, { maxOutputLength: unpackedLength, finishFlush: 2 });
-      this.#cluster = { file, offset, bytes };
-    }
-    const part = this.#cluster.bytes.subarray(skip, skip + length);
-    if (part.length < length) throw new Error(`the compressed cluster at byte ${offset} inflates to too few bytes`);
-    target.set(part);
-  }
-
-  #open(file: number): number {
-    const path = this.#paths[file];
-    if (path === undefined) throw new Error(`a job names file ${file} of ${this.#paths.length}`);
-    this.#descriptors[file] ??= openSync(path, 'r');
-    return this.#descriptors[file];
   }
 
   close(): void {
-    for (const descriptor of this.#descriptors) if (descriptor !== undefined) closeSync(descriptor);
+    this.#filler.close();
+    this.#engine?.close();
   }
+}
+
+function isZero(part: Buffer): boolean {
+  return part.equals(ZEROS.subarray(0, part.length));
+}
+
+function* zeroParts(length: number): Generator<Uint8Array> {
+  for (let left = length; left > 0; left -= ZEROS.length) yield ZEROS.subarray(0, left);
 }

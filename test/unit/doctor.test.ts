@@ -72,6 +72,24 @@ test.each(['20.19.0', '20.20.1', '21.0.0', '24.1.0'])('Node %s is new enough', a
   expect(checks.find((check) => check.id === 'node')?.state).toBe('ok');
 });
 
+test('an xz or bzip2 output asks for its engine; another one does not', async () => {
+  const host: Partial<Probes> = {
+    engine: async (codec) => {
+      if (codec !== 'gzip') throw new HostError('engine.missing', 'none');
+      return 'libdeflate';
+    },
+  };
+  const ids = async (filetypes: string[]) => {
+    const needs = plan({ recipe: 'debian-12', filetypes, env: {} });
+    return (await checkHost(needs, { ...GOOD, ...host })).filter((check) => check.state === 'missing');
+  };
+  expect(await ids(['tgz', 'ddraw'])).toEqual([]);
+  expect(await ids(['txz', 'ddxz', 'ddbz2'])).toMatchObject([
+    { id: 'engine.xz', packages: ['xz-utils'] },
+    { id: 'engine.bzip2', packages: ['bzip2'] },
+  ]);
+});
+
 test('a defect of a probe is not taken for a missing thing', async () => {
   const firmware = (): Promise<string> => Promise.reject(new TypeError('a bug'));
   await expect(checkHost(packages, { ...GOOD, firmware })).rejects.toThrow('a bug');

@@ -112,7 +112,6 @@ test.each([
   [{ arch: 'arm64' }, 'recipe.arch'],
   [{ source: 'iso' }, 'recipe.source'],
   [{ filetypes: ['zst'] }, 'filetype.unknown'],
-  [{ filetypes: ['txz'] }, 'filetype.unwritten'],
 ])('%o cannot be planned: %s', async (options, code) => {
   expect(await refusal(() => plan({ recipe: 'debian-12', ...options }))).toMatchObject({ code, exitCode: 2 });
 });

@@ -3,7 +3,8 @@ import type { Argv } from 'yargs';
 import { build } from '../../build/build.ts';
 import { timingText } from '../../build/timings.ts';
 import type { AcceleratorPolicy } from '../../machine/accelerator.ts';
-import type { EngineName } from '../../pack/engine.ts';
+import type { EngineName } from '../../pack/codec.ts';
+import { ENGINE_NAMES } from '../../pack/engine.ts';
 import { parseSbomFormats, type SbomFormat } from '../../pack/package-records.ts';
 import { artifactText } from '../artifact-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
@@ -19,8 +20,8 @@ export interface PackFlags {
 
 export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
   return yargs.options({
-    engine: { choices: ['libdeflate', 'zlib'] as const, describe: 'compressor; the best one here by default' },
-    level: { type: 'number', describe: 'compression level, 1 to 12 (zlib: 9)' },
+    engine: { choices: ENGINE_NAMES, describe: 'compressor; the best one here for each codec by default' },
+    level: { type: 'number', describe: 'gzip 0 to 12 (zlib: 9), xz 0 to 9, bzip2 1 to 9' },
     workers: { type: 'number', describe: 'threads that compress; as many as cores by default' },
     packages: { type: 'boolean', default: false, describe: 'list the packages in <name>.packages.txt' },
     sbom: { type: 'string', array: true, nargs: 1, describe: 'bills of materials, comma-separated: spdx,cyclonedx' },

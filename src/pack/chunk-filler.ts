@@ -1,0 +1,93 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { inflateRawSync } from 'node:zlib';
+import { type Job, KIND, OPERATION } from './chunk.ts';
+
+/** Bytes a part has at most: what of a chunk is in memory at a time. */
+const PART = 1024 * 1024;
+
+/** Puts chunks together from literals and the image's files. */
+export class ChunkFiller {
+  readonly #paths: readonly string[];
+  readonly #stop: Int32Array;
+  readonly #descriptors: (number | undefined)[] = [];
+  readonly #part = Buffer.alloc(PART);
+  #stored = Buffer.alloc(64 * 1024);
+  /** The compressed cluster inflated last: its neighbours in a chunk are parts of the same one. */
+  #cluster = { file: -1, offset: -1, bytes: Buffer.alloc(0) };
+
+  /** `stop` is one number; anything but 0 ends the chunk at hand. */
+  constructor(paths: readonly string[], stop: Int32Array) {
+    this.#paths = paths;
+    this.#stop = stop;
+  }
+
+  /** The bytes of a chunk in parts, each in the buffer that the next one reuses. */
+  *parts(job: Job): Generator<Buffer> {
+    const { operations, literals } = job;
+    let filled = 0;
+    let literal = 0;
+    for (let op = 0; op < operations.length; op += OPERATION) {
+      const [kind, length = 0, file = 0, offset = 0] = operations.subarray(op, op + OPERATION);
+      for (let done = 0; done < length; ) {
+        const target = this.#part.subarray(filled, filled + Math.min(PART - filled, length - done));
+        if (kind === KIND.literal) {
+          target.set(literals.subarray(literal, literal + target.length));
+          literal += target.length;
+        } else if (kind === KIND.zero) {
+          target.fill(0);
+        } else if (kind === KIND.data) {
+          this.#read(file, offset + done, target);
+        } else {
+          this.#inflate(operations.subarray(op, op + OPERATION), done, target);
+        }
+        done += target.length;
+        filled += target.length;
+        if (filled < PART) continue;
+        if (Atomics.load(this.#stop, 0) !== 0) throw new Error('the packing was ended');
+        yield this.#part;
+        filled = 0;
+      }
+    }
+    if (filled > 0) yield this.#part.subarray(0, filled);
+  }
+
+  /** Reads a whole run; what lies past the end of the file is zeros, as QEMU reads it. */
+  #read(file: number, offset: number, target: Buffer): void {
+    const descriptor = this.#open(file);
+    for (let done = 0; done < target.length; ) {
+      const count = readSync(descriptor, target, done, target.length - done, offset + done);
+      if (count === 0) {
+        target.fill(0, done);
+        return;
+      }
+      done += count;
+    }
+  }
+
+  #inflate(operation: Float64Array, done: number, target: Buffer): void {
+    const [, , file = 0, offset = 0, storedLength = 0, unpackedLength = 0, skip = 0] = operation;
+    if (this.#cluster.file !== file || this.#cluster.offset !== offset) {
+      if (this.#stored.length < storedLength) this.#stored = Buffer.alloc(storedLength);
+      const stored = this.#stored.subarray(0, storedLength);
+      this.#read(file, offset, stored);
+      // The stored length is rounded up to sectors, so what follows the stream is not an error.
+      const bytes = inflateRawSync(stored, { maxOutputLength: unpackedLength, finishFlush: 2 });
+      this.#cluster = { file, offset, bytes };
+    }
+    const part = this.#cluster.bytes.subarray(skip + done, skip + done + target.length);
+    if (part.length < target.length)
+      throw new Error(`the compressed cluster at byte ${offset} inflates to too few bytes`);
+    target.set(part);
+  }
+
+  #open(file: number): number {
+    const path = this.#paths[file];
+    if (path === undefined) throw new Error(`a job names file ${file} of ${this.#paths.length}`);
+    this.#descriptors[file] ??= openSync(path, 'r');
+    return this.#descriptors[file];
+  }
+
+  close(): void {
+    for (const descriptor of this.#descriptors) if (descriptor !== undefined) closeSync(descriptor);
+  }
+}

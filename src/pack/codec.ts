@@ -1,0 +1,20 @@
+export type Codec = 'gzip' | 'bzip2' | 'xz';
+export type EngineName = 'libdeflate' | 'zlib' | 'libbz2' | 'bzip2' | 'liblzma' | 'xz';
+
+/**
+ * Makes one member of one chunk: a whole gzip member, a whole bzip2 stream, or a block of an xz stream.
+ * Bytes depend on input, engine, version and level only.
+ */
+export interface Engine {
+  readonly name: EngineName;
+  readonly codec: Codec;
+  /** What made the bytes: the library and, where it tells it, its version. */
+  readonly version: string;
+  readonly level: number;
+  /** Bytes of output, before compression, that make one member. */
+  readonly chunk: number;
+  /** The member of all of `parts`, `length` bytes together. Parts may share one buffer; the answer is the caller's. */
+  member(parts: Iterable<Uint8Array>, length: number): Uint8Array<ArrayBuffer>;
+  /** Gives back the memory that the garbage collector does not know of. */
+  close(): void;
+}

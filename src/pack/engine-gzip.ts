@@ -1,0 +1,63 @@
+import { gzipSync } from 'node:zlib';
+import { loadNativeLibrary } from '../host/native-library.ts';
+import type { Engine } from './codec.ts';
+import { joined } from './joined.ts';
+
+/** Bytes of output in a gzip member. */
+const CHUNK = 1024 * 1024;
+
+/** RFC 1952: byte 9 tells the operating system; 255 is "unknown", what libdeflate writes. */
+const GZIP_OS = 9;
+const OS_UNKNOWN = 255;
+
+const LIBRARIES = ['libdeflate.so.0', 'libdeflate.0.dylib', 'libdeflate.dylib'];
+
+/** Node's own zlib, which has no level above 9. */
+export function zlibEngine(level: number): Engine {
+  const most = Math.min(9, level);
+  return {
+    name: 'zlib',
+    codec: 'gzip',
+    version: `zlib ${process.versions.zlib}`,
+    level: most,
+    chunk: CHUNK,
+    member: (parts, length) => {
+      const member = new Uint8Array(gzipSync(joined(parts, length), { level: most, memLevel: 9 }));
+      member[GZIP_OS] = OS_UNKNOWN;
+      return member;
+    },
+    close: () => {},
+  };
+}
+
+/** @throws Error where koffi or the library is missing */
+export async function libdeflateEngine(level: number): Promise<Engine> {
+  const { library } = await loadNativeLibrary(LIBRARIES);
+  const allocate = library.func('void *libdeflate_alloc_compressor(int level)');
+  const free = library.func('void libdeflate_free_compressor(void *c)');
+  const bound = library.func('size_t libdeflate_gzip_compress_bound(void *c, size_t n)');
+  const compress = library.func('size_t libdeflate_gzip_compress(void *c, void *in, size_t n, void *out, size_t room)');
+  let compressor: unknown = null;
+  let room = new Uint8Array(0);
+  return {
+    name: 'libdeflate',
+    codec: 'gzip',
+    version: 'libdeflate 0',
+    level,
+    chunk: CHUNK,
+    member: (parts, length) => {
+      compressor ??= allocate(level) as unknown;
+      if (compressor === null) throw new RangeError(`libdeflate has no memory for level ${level}`);
+      const input = joined(parts, length);
+      const most = Number(bound(compressor, length));
+      if (room.length < most) room = new Uint8Array(most);
+      const made = Number(compress(compressor, input, length, room, room.length));
+      if (made === 0) throw new RangeError(`libdeflate could not fit ${length} bytes into ${room.length}`);
+      return room.slice(0, made);
+    },
+    close: () => {
+      if (compressor !== null) free(compressor);
+      compressor = null;
+    },
+  };
+}
