@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Checked } from './check.ts';
 import type { EngineName } from './codec.ts';
 import type { FileType } from './filetypes.ts';
 import { writeWhole } from './sink.ts';
@@ -16,6 +17,8 @@ export interface Artifact {
   readonly level?: number;
   /** Members of a tree's archive. */
   readonly entries?: number;
+  /** What was read back and found equal to the disk. */
+  readonly checked?: Checked;
 }
 
 /** What MAAS is told on upload (maasserver/forms, BootResourceForm). */

@@ -82,11 +82,19 @@ export class FileSink implements AsyncDisposable {
     );
   }
 
-  /** Makes the file durable and gives it its name. */
-  async finish(): Promise<Written> {
+  /**
+   * Makes the file durable and gives it its name.
+   * @param check is given the whole file under its temporary name; when it throws the file never gets its own
+   */
+  async finish(check?: (temporary: string) => Promise<void>): Promise<Written> {
     try {
       await this.#file.sync();
       await this.#file.close();
+    } catch (cause) {
+      throw await this.#writeError(cause);
+    }
+    await check?.(this.#temporary);
+    try {
       await rename(this.#temporary, this.path);
     } catch (cause) {
       throw await this.#writeError(cause);
