@@ -1,19 +1,22 @@
 import { FormatError } from '../errors.ts';
-import type { Ext4 } from './ext4/open.ts';
-import type { Volume } from './volumes.ts';
+import type { ReadableVolume } from './volumes.ts';
 
-/** @throws FormatError `ext4.not-clean` */
-export function requireClean(volume: Volume & { readonly ext4: Ext4 }): void {
-  if (volume.ext4.clean) return;
+const REPLAY = {
+  ext4: 'run e2fsck -f on a copy of the partition.',
+  xfs: 'mount a copy of the partition and unmount it, which replays the log.',
+} as const;
+
+/** @throws FormatError `ext4.not-clean`, `xfs.not-clean` */
+export function requireClean(volume: ReadableVolume): void {
+  const { fs } = volume;
+  if (fs.clean) return;
   const name = volume.partition === undefined ? 'the disk' : `partition ${volume.partition.number}`;
   throw new FormatError(
-    'ext4.not-clean',
-    `Cannot read the ${volume.probe?.kind ?? 'ext4'} file system on ${name}: ${volume.ext4.unclean}`,
+    fs.kind === 'xfs' ? 'xfs.not-clean' : 'ext4.not-clean',
+    `Cannot read the ${volume.probe?.kind ?? fs.kind} file system on ${name}: ${fs.unclean}`,
     {
-      hint:
-        'The machine was not shut down cleanly. Boot it and power it off from inside, ' +
-        'or run e2fsck -f on a copy of the partition.',
-      evidence: { partition: volume.partition?.number, uuid: volume.ext4.uuid },
+      hint: 'The machine was not shut down cleanly. Boot it and power it off from inside, ' + `or ${REPLAY[fs.kind]}`,
+      evidence: { partition: volume.partition?.number, uuid: fs.uuid },
     },
   );
 }
