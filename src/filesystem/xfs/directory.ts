@@ -64,8 +64,12 @@ function* directoryBlocks(volume: Volume, inode: Inode, runs: readonly Run[]): G
   let positions: number[] = [];
   let next = 0;
   const fail = (why: string) => damaged(`directory inode ${inode.number}`, why, { inode: inode.number });
+  let blocks = 0;
   for (const run of runs) {
     if (run.logical >= end) break;
+    // Directories share no blocks; if they did, a small image could hold more names than fit into memory.
+    blocks += run.count;
+    if (blocks > volume.superblock.blocksCount) throw fail('it is larger than the file system');
     if (run.unwritten) throw fail(`its block ${run.logical} was never written`);
     if (positions.length > 0 && run.logical !== next) throw fail(`its block ${next} is missing`);
     if (positions.length === 0 && run.logical % parts !== 0) throw fail(`its block ${run.logical - 1} is missing`);
