@@ -99,7 +99,7 @@ test.skipIf(noMkfs !== undefined).each([
     for (let at = 0; at < bytes.length; at += 512)
       if (bytes.subarray(at, at + 512).some((b) => b !== 0)) sectors.push(at);
     const next = random(11);
-    const deadline = performance.now() + 2_000;
+    const deadline = performance.now() + 1_200;
     let iterations = 0;
     let survived = 0;
     for (; iterations < 300 && performance.now() < deadline; iterations++) {

@@ -19,10 +19,15 @@ afterAll(() => folder[Symbol.asyncDispose]());
 const VARIANTS: readonly [name: string, mkfs: readonly string[], sample: boolean, reason: string][] = [
   ['default', [], true, 'what a distribution makes'],
   ['1k', ['-b', 'size=1024', '-n', 'size=4096'], false, 'directory blocks of four, trees of two levels'],
-  ['nrext64', ['-i', 'nrext64=1', '-n', 'size=16384'], false, '64-bit counters'],
   ['old v5', ['-m', 'reflink=0,bigtime=0,finobt=0,inobtcount=0', '-i', 'sparse=0'], false, 'CentOS 7'],
-  ['2k inodes', ['-i', 'size=2048', '-d', 'agcount=16'], false, 'more in the inode; groups'],
-  ['4k sectors', ['-s', 'size=4096', '-n', 'size=65536', '-m', 'rmapbt=1'], false, 'sectors, long directory blocks'],
+  [
+    'nrext64',
+    ['-i', 'nrext64=1,size=2048', '-d', 'agcount=16', '-n', 'size=16384', '-m', 'rmapbt=1'],
+    false,
+    '64-bit counters, long inodes, many groups',
+  ],
+  ['64k', ['-b', 'size=65536'], false, 'blocks longer than pages'],
+  ['4k sectors', ['-s', 'size=4096', '-n', 'size=65536'], false, 'sectors, long directory blocks'],
 ];
 
 test.skipIf(noMount !== undefined).each(VARIANTS)(
