@@ -28,19 +28,22 @@ export async function editRoot(
   edits: readonly Edit[],
   options: EditOptions = {},
 ): Promise<{ readonly source: BlockSource; readonly applied: readonly string[] }> {
+  requireEditable(root, edits);
   let source = disk;
   const applied: string[] = [];
   for (const part of splitEdits(root, edits)) {
-    if (!isExt4(part.fs)) {
-      if (part.edits.length > 0) throw notEditable(part);
-      continue;
-    }
+    if (!isExt4(part.fs)) continue;
     const edited = await editExt4(part.fs, part.edits, options);
     source = overlayPartition(source, part.start, edited.source);
     const prefix = part.mountPoint === '/' ? '' : part.mountPoint;
     applied.push(...edited.applied.map((line) => line.replace(' /', ` ${prefix}/`)));
   }
   return { source, applied };
+}
+
+/** @throws PackError `root.edit-unsupported` when an edit is for a file system that compose does not edit */
+export function requireEditable(root: Root, edits: readonly Edit[]): void {
+  for (const part of splitEdits(root, edits)) if (!isExt4(part.fs) && part.edits.length > 0) throw notEditable(part);
 }
 
 function isExt4(fs: FileSystem): fs is Ext4 {

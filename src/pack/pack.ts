@@ -3,7 +3,7 @@ import type { BlockSource } from '../disk/block-source.ts';
 import { type Disk, openDisk } from '../disk/open.ts';
 import { PackError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
-import { editRoot } from '../filesystem/edit-root.ts';
+import { editRoot, requireEditable } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { findRoot, type Root } from '../filesystem/root.ts';
 import { padding } from '../formats/tar/layout.ts';
@@ -71,6 +71,8 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   await using disk = await openDisk(options.disk, options.format === undefined ? {} : { format: options.format });
   const needsRoot = edits.length > 0 || filetypes.some((type) => FILE_TYPES[type].content === 'tree');
   const root = needsRoot ? await inPhase(context, 'find root', () => findRoot(disk), describeRoot) : undefined;
+  // Before a tree is packed for minutes and the disk beside it turns out not to work.
+  if (root !== undefined && filetypes.some((type) => FILE_TYPES[type].content !== 'tree')) requireEditable(root, edits);
   const engine = await openEngine(options);
   const artifacts: Artifact[] = [];
   const sealed = new Set<string>();

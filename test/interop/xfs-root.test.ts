@@ -1,17 +1,22 @@
-import { open } from 'node:fs/promises';
+import { open, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeDisk } from '../../fixtures/ext4-disk.ts';
-import { makeImage, scratch } from '../../fixtures/ext4-image.ts';
-import { makeXfs, type ProtoTree, whyNoMkfs, writeProto } from '../../fixtures/xfs-image.ts';
+import { makeImage, scratch, whileMounted } from '../../fixtures/ext4-image.ts';
+import { makeSampleTree } from '../../fixtures/ext4-tree.ts';
+import { describeTree, extractAsCurtin, treeDifferences } from '../../fixtures/reference-tree.ts';
+import { makeXfs, type ProtoTree, whyNoMkfs, whyNoXfsMount, writeProto } from '../../fixtures/xfs-image.ts';
 import { openDisk } from '../../src/disk/open.ts';
+import { quietContext } from '../../src/events.ts';
 import { editRoot } from '../../src/filesystem/edit-root.ts';
 import { readPath } from '../../src/filesystem/file-tree.ts';
 import { findRoot } from '../../src/filesystem/root.ts';
 import { openXfs } from '../../src/filesystem/xfs/open.ts';
 import { blockPosition } from '../../src/filesystem/xfs/volume.ts';
+import { pack } from '../../src/pack/pack.ts';
 
 const noMkfs = await whyNoMkfs();
+const noMount = await whyNoXfsMount();
 const why = noMkfs ? ` (${noMkfs})` : '';
 let folder: Awaited<ReturnType<typeof scratch>>;
 let count = 0;
@@ -84,4 +89,22 @@ test.skipIf(noMkfs !== undefined)(`a root on XFS with a log to replay is refused
   await file.close();
   await using disk = await openDisk(image, { format: 'raw' });
   await expect(findRoot(disk)).rejects.toMatchObject({ code: 'xfs.not-clean' });
+});
+
+test.skipIf(noMount !== undefined)(`curtin's tar restores a root on XFS${noMount ? ` (${noMount})` : ''}`, async () => {
+  const image = await makeXfs(next(), '96M');
+  const expected = await whileMounted(image, 'rw,nouuid', async (path) => {
+    await makeSampleTree(path);
+    await writeFile(join(path, 'etc/os-release'), 'ID=sample\n');
+    return describeTree(path);
+  });
+  const out = join(folder.path, 'out');
+  const options = { disk: image, name: 'x', out };
+  // Refused before the tree, which would work, has been written.
+  const sealed = pack({ ...options, filetypes: ['tgz', 'ddgz'] }, quietContext());
+  await expect(sealed).rejects.toMatchObject({ code: 'root.edit-unsupported' });
+  expect(await readdir(out).catch(() => [])).toEqual([]);
+  const { artifacts } = await pack({ ...options, seal: false, filetypes: ['tgz', 'ddgz'] }, quietContext());
+  await using extracted = await extractAsCurtin(artifacts[0]!.path);
+  expect(treeDifferences(expected, await describeTree(extracted.path))).toEqual([]);
 });
