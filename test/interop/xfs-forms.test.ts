@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -178,5 +177,4 @@ test.skipIf(noMkfs !== undefined)('refuses an image that was cut off', async () 
   await run('truncate', ['-s', '-4K', image]);
   await using disk = await openDisk(image, { format: 'raw' });
   await expect(openXfs(disk)).rejects.toMatchObject({ code: 'xfs.truncated' });
-  expect((await readFile(image)).length).toBe(64 * 1024 * 1024 - 4096);
 });

@@ -124,7 +124,8 @@ export function parseSuperblock(bytes: Uint8Array): Superblock {
 }
 
 function refuseOld(number: number, version: number): void {
-  const old = number < 4 || (number === 4 && (version & VERSION.dirV2) === 0);
+  const needed = VERSION.dirV2 | VERSION.extentFlag;
+  const old = number < 4 || (number === 4 && (version & needed) !== needed);
   if (!old && number <= 5) return;
   throw unsupported(
     number > 5 ? `its version is ${number}` : `it is of an old form (version ${number}, or version 1 directories)`,

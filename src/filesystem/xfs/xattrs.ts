@@ -4,6 +4,7 @@ import { aclValue } from './acl.ts';
 import { readAttributeBlocks } from './attribute-blocks.ts';
 import { ATTRIBUTE_FLAG, parseShortAttributes, type RawAttribute } from './attribute-leaf.ts';
 import { FORMAT, type Inode } from './inode.ts';
+import type { Volume } from './volume.ts';
 
 /** Extended attributes as getxattr gives them (kernel: fs/xfs/xfs_xattr.c). */
 
@@ -22,10 +23,7 @@ const ACLS: ReadonlyMap<string, Uint8Array> = new Map([
  * `system.posix_acl_*`, and in the form it is stored in as `trusted.SGI_ACL_*`.
  * @throws FormatError `xfs.damaged`, `xfs.checksum`
  */
-export function readXattrs(
-  volume: Parameters<typeof readAttributeBlocks>[0],
-  inode: Inode,
-): Awaitable<readonly Xattr[]> {
+export function readXattrs(volume: Volume, inode: Inode): Awaitable<readonly Xattr[]> {
   const fork = inode.attributes;
   if (fork === undefined) return NONE;
   if (fork.format === FORMAT.local) return present(inode, parseShortAttributes(fork.what, fork.bytes));
