@@ -1,19 +1,19 @@
 import type { BlockSource } from '../disk/block-source.ts';
 import type { Partition } from '../disk/partitions.ts';
 import { FormatError, PackError } from '../errors.ts';
-import type { Ext4 } from './ext4/open.ts';
+import type { FileSystem } from './file-system.ts';
 import { type FileTree, readPath } from './file-tree.ts';
 import { diskOfSpec, type FstabEntry, parseFstab, resolveSpec } from './fstab.ts';
 import { pathKey } from './paths.ts';
 import { requireClean } from './volume-state.ts';
-import type { Volume } from './volumes.ts';
+import type { ReadableVolume, Volume } from './volumes.ts';
 import { type DirectoryReader, walkTree } from './walk.ts';
 
 /** A file system that is part of the tree below the root. */
 export interface Mount {
   /** Absolute, symlinks resolved. */
   readonly mountPoint: string;
-  readonly fs: Ext4;
+  readonly fs: FileSystem;
   readonly partition: Partition | undefined;
   readonly volume: BlockSource;
 }
@@ -45,14 +45,14 @@ interface Merged {
 /**
  * The tree of `root` with what its /etc/fstab mounts at boot.
  * @throws PackError `root.mount-unreadable` for what the running system would see and this tree would not;
- *   FormatError `ext4.not-clean`
+ *   FormatError `ext4.not-clean`, `xfs.not-clean`
  */
-export async function mountAll(root: Volume & { readonly ext4: Ext4 }, volumes: readonly Volume[]): Promise<Merged> {
+export async function mountAll(root: ReadableVolume, volumes: readonly Volume[]): Promise<Merged> {
   const mounts: Mount[] = [];
   const skipped: Skipped[] = [];
   const readers = new Map<string, DirectoryReader>();
-  let tree: FileTree = root.ext4;
-  const text = await readFstab(root.ext4);
+  let tree: FileTree = root.fs;
+  const text = await readFstab(root.fs);
   const entries = parseFstab(text);
   const rootSpec = entries.find((entry) => entry.mountPoint === '/')?.spec;
   const disk = rootSpec === undefined ? undefined : diskOfSpec(rootSpec);
@@ -69,15 +69,15 @@ export async function mountAll(root: Volume & { readonly ext4: Ext4 }, volumes: 
     if (point?.kind !== 'directory') {
       throw unreadable(entry, 'the tree has no such directory to mount it at');
     }
-    const { ext4: fs, partition, source: volume } = plan;
+    const { fs, partition, source: volume } = plan;
     mounts.push({ mountPoint: `/${Buffer.from(point.path)}`, fs, partition, volume });
     readers.set(pathKey(point.path), fs.reader);
-    tree = walkTree(root.ext4.reader, readers);
+    tree = walkTree(root.fs.reader, readers);
   }
   return { tree, mounts, skipped };
 }
 
-async function readFstab(fs: Ext4): Promise<string> {
+async function readFstab(fs: FileSystem): Promise<string> {
   try {
     const bytes = await readPath(fs, '/etc/fstab', 1024 * 1024);
     return bytes === undefined ? '' : new TextDecoder().decode(bytes);
@@ -96,7 +96,7 @@ function planMount(
   entry: FstabEntry,
   volumes: readonly Volume[],
   disk: string | undefined,
-): (Volume & { readonly ext4: Ext4 }) | Skipped | undefined {
+): ReadableVolume | Skipped | undefined {
   const { mountPoint, spec, type, options } = entry;
   const has = (option: string): boolean => options.includes(option);
   if (has('bind') || has('rbind')) return { mountPoint, why: `a bind mount of ${spec}, which the tree has already` };
@@ -113,10 +113,10 @@ function planMount(
     return { mountPoint, why: ESP_WHY };
   }
   if (volume.failure !== undefined) throw volume.failure;
-  if (volume.ext4 === undefined) {
+  if (volume.fs === undefined) {
     throw unreadable(entry, `${spec} holds ${kind}, which compose does not read`);
   }
-  const found = { ...volume, ext4: volume.ext4 };
+  const found = { ...volume, fs: volume.fs };
   requireClean(found);
   return found;
 }
@@ -124,7 +124,7 @@ function planMount(
 function unreadable(entry: FstabEntry, why: string): PackError {
   return new PackError('root.mount-unreadable', `Cannot merge ${entry.mountPoint} into the tree: ${why}`, {
     hint:
-      '/etc/fstab mounts it at boot, so a tree without it would be incomplete. Put it on ext4 on the same disk, ' +
+      '/etc/fstab mounts it at boot, so a tree without it would be incomplete. Put it on ext4 or XFS on the same disk, ' +
       'mark it noauto or nofail, or pack the disk itself (ddgz).',
     evidence: { spec: entry.spec, mountPoint: entry.mountPoint, type: entry.type },
   });

@@ -1,11 +1,11 @@
 import type { BlockSource } from '../disk/block-source.ts';
 import { type Partition, type PartitionTable, readPartitions } from '../disk/partitions.ts';
 import { isComposeError, PackError } from '../errors.ts';
-import type { Ext4 } from './ext4/open.ts';
+import type { FileSystem } from './file-system.ts';
 import type { FileTree } from './file-tree.ts';
 import { type Mount, mountAll, type Skipped } from './mounts.ts';
 import { requireClean } from './volume-state.ts';
-import { describeVolume, readVolumes, type Volume } from './volumes.ts';
+import { describeVolume, type ReadableVolume, readVolumes, type Volume } from './volumes.ts';
 
 export type { Mount, Skipped } from './mounts.ts';
 
@@ -13,7 +13,7 @@ export type { Mount, Skipped } from './mounts.ts';
 export interface Root {
   readonly tree: FileTree;
   /** The root file system alone. */
-  readonly fs: Ext4;
+  readonly fs: FileSystem;
   /** Undefined when the disk has no partition table and is the file system itself. */
   readonly partition: Partition | undefined;
   /** The bytes of the root file system. */
@@ -39,7 +39,6 @@ const SIGNS = [
 const UNREAD: Readonly<Record<string, string>> = {
   LVM2_member: 'an LVM physical volume',
   crypto_LUKS: 'LUKS encryption',
-  xfs: 'an XFS file system',
   btrfs: 'a Btrfs file system',
   f2fs: 'an F2FS file system',
   zfs_member: 'a ZFS pool member',
@@ -52,24 +51,24 @@ const UNREAD: Readonly<Record<string, string>> = {
 /**
  * Finds the root file system of `disk` by looking into every partition, and merges in what its /etc/fstab mounts.
  * @throws PackError `root.none`, `root.ambiguous`, `root.unsupported` (it lies on something compose does not read),
- *   `root.mount-unreadable`; FormatError `ext4.not-clean` and the errors of reading partitions and file systems
+ *   `root.mount-unreadable`; FormatError `ext4.not-clean`, `xfs.not-clean` and the errors of reading partitions and file systems
  */
 export async function findRoot(disk: BlockSource): Promise<Root> {
   const table = await readPartitions(disk);
   const volumes = await readVolumes(disk, table);
-  const roots: (Volume & { readonly ext4: Ext4 })[] = [];
+  const roots: ReadableVolume[] = [];
   for (const volume of volumes) {
-    if (volume.ext4 !== undefined && (await isRoot(volume.ext4))) roots.push({ ...volume, ext4: volume.ext4 });
+    if (volume.fs !== undefined && (await isRoot(volume.fs))) roots.push({ ...volume, fs: volume.fs });
   }
   if (roots.length > 1) throw ambiguous(roots);
   const root = roots[0];
   if (root === undefined) throw whyNone(volumes);
   requireClean(root);
   const merged = await mountAll(root, volumes);
-  return { ...merged, fs: root.ext4, partition: root.partition, volume: root.source, table };
+  return { ...merged, fs: root.fs, partition: root.partition, volume: root.source, table };
 }
 
-async function isRoot(fs: Ext4): Promise<boolean> {
+async function isRoot(fs: FileSystem): Promise<boolean> {
   try {
     if ((await fs.lookup('/etc', { follow: true }))?.kind !== 'directory') return false;
     for (const sign of SIGNS) if ((await fs.lookup(sign)) !== undefined) return true;
@@ -100,7 +99,7 @@ function whyNone(volumes: readonly Volume[]): unknown {
   if (unread.length > 0) {
     const list = unread.map((volume) => `${whereIs(volume)} is ${UNREAD[volume.probe!.kind]}`);
     return new PackError('root.unsupported', `Cannot read the root file system: ${list.join(', ')}`, {
-      hint: 'compose reads ext2, ext3 and ext4 on plain partitions; install the system on one, or pack the disk (ddgz).',
+      hint: 'compose reads ext2, ext3, ext4 and XFS on plain partitions; install the system on one, or pack the disk (ddgz).',
       evidence,
     });
   }

@@ -1,19 +1,26 @@
 import { type BlockSource, readBytes, slice } from '../disk/block-source.ts';
 import type { Partition, PartitionTable } from '../disk/partitions.ts';
 import { u16 } from './ext4/bytes.ts';
-import { type Ext4, openExt4 } from './ext4/open.ts';
+import { openExt4 } from './ext4/open.ts';
 import { EXT_MAGIC, SB, SUPERBLOCK_POSITION } from './ext4/superblock.ts';
+import type { FileSystem } from './file-system.ts';
 import type { Named } from './fstab.ts';
 import { type FileSystemProbe, probeFileSystem } from './probe.ts';
+import { openXfs } from './xfs/open.ts';
 
 /** A partition, or a whole disk without a table, and what it holds. */
 export interface Volume extends Named {
   readonly partition: Partition | undefined;
   readonly source: BlockSource;
   readonly probe: FileSystemProbe | undefined;
-  /** Of an ext2, ext3 or ext4: the open file system, or why it does not open. */
-  readonly ext4: Ext4 | undefined;
+  /** Of a kind that compose reads: the open file system, or why it does not open. */
+  readonly fs: FileSystem | undefined;
   readonly failure: unknown;
+}
+
+/** A volume whose file system opened. */
+export interface ReadableVolume extends Volume {
+  readonly fs: FileSystem;
 }
 
 async function hasExtMagic(source: BlockSource): Promise<boolean> {
@@ -45,14 +52,18 @@ async function readVolume(source: BlockSource, partition: Partition | undefined)
     partUuid: partition?.uuid,
     partLabel: partition?.name,
   };
-  // A superblock with a wrong checksum is nothing to blkid; opening it says what is wrong.
-  const isExt = probe === undefined ? await hasExtMagic(source) : EXT_KINDS.includes(probe.kind);
-  if (!isExt) return { ...common, ext4: undefined, failure: undefined };
   try {
-    return { ...common, ext4: await openExt4(source), failure: undefined };
+    return { ...common, fs: await openFileSystem(source, probe?.kind), failure: undefined };
   } catch (failure) {
-    return { ...common, ext4: undefined, failure };
+    return { ...common, fs: undefined, failure };
   }
+}
+
+async function openFileSystem(source: BlockSource, kind: string | undefined): Promise<FileSystem | undefined> {
+  if (kind === 'xfs') return openXfs(source);
+  // A superblock with a wrong checksum is nothing to blkid; opening it says what is wrong.
+  const isExt = kind === undefined ? await hasExtMagic(source) : EXT_KINDS.includes(kind);
+  return isExt ? openExt4(source) : undefined;
 }
 
 /** One line for a person: `partition 2 (root, 4.0 GiB): ext4 "cloudimg-rootfs"`. */
@@ -63,6 +74,6 @@ export function describeVolume(volume: Volume): string {
   const label = probe?.label === undefined ? '' : ` "${probe.label}"`;
   const what = probe === undefined ? 'nothing known' : `${probe.kind}${label}`;
   const broken = failure instanceof Error ? `, does not open: ${failure.message}` : '';
-  const unclean = volume.ext4?.unclean === undefined ? '' : `, not clean: ${volume.ext4.unclean}`;
+  const unclean = volume.fs?.unclean === undefined ? '' : `, not clean: ${volume.fs.unclean}`;
   return `${where} (${facts.join(', ')}): ${what}${broken}${unclean}`;
 }

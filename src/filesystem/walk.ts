@@ -22,8 +22,11 @@ export interface DirectoryReader {
 /** Readers by the path they are mounted at: `pathKey` of the path without leading slash. */
 export type Mounts = ReadonlyMap<string, DirectoryReader>;
 
-/** Inode numbers of the n-th mounted file system begin at n times this, so that they stay distinct. */
-const INODES_PER_VOLUME = 0x1_0000_0000;
+/**
+ * Inode numbers of the n-th mounted file system begin at n times this, so that they stay distinct. XFS numbers inodes by
+ * their place: 2^44 of them are a disk of 4 PiB.
+ */
+const INODES_PER_VOLUME = 2 ** 44;
 /** Longer than any path a kernel accepts (4096); keeps a damaged tree from growing its paths without end. */
 const MAX_PATH = 65536;
 const MAX_SYMLINKS = 40;

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { openDisk } from '../disk/open.ts';
 import { PackError, UsageError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
+import { requireEditable } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { findRoot, type Root } from '../filesystem/root.ts';
 import type { Codec, Engine } from './codec.ts';
@@ -31,6 +32,8 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   const trees = filetypes.some((type) => FILE_TYPES[type].content === 'tree');
   const needsRoot = edits.length > 0 || trees || kinds.length > 0;
   const root = needsRoot ? await inPhase(context, 'find root', () => findRoot(disk), describeRoot) : undefined;
+  // Before a tree is packed for minutes and the disk beside it turns out not to work.
+  if (root !== undefined && filetypes.some((type) => FILE_TYPES[type].content !== 'tree')) requireEditable(root, edits);
   // Before anything is compressed: a damaged package database is told at once.
   const installed = root && kinds.length > 0 ? await listPackages(root, edits, context) : undefined;
   const artifacts: Artifact[] = [];

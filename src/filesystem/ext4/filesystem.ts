@@ -1,5 +1,6 @@
-import type { Awaitable, BlockSource } from '../../disk/block-source.ts';
-import type { Entry, FileData, FileTree, Xattr } from '../file-tree.ts';
+import type { Awaitable } from '../../disk/block-source.ts';
+import type { FileSystem } from '../file-system.ts';
+import type { Entry, FileData, Xattr } from '../file-tree.ts';
 import { type DirectoryReader, type NamedInode, walkTree } from '../walk.ts';
 import { attributeValue, deviceNumber, fileData, symlinkTarget } from './content.ts';
 import { readDirectory } from './directory.ts';
@@ -10,20 +11,10 @@ import type { Volume } from './volume.ts';
 import { readXattrs } from './xattrs.ts';
 
 /** An open ext2, ext3 or ext4 file system. */
-export interface Ext4 extends FileTree {
-  /** Lower-case with dashes, as blkid prints it. */
-  readonly uuid: string;
-  readonly label: string;
-  /** False when it has to be repaired or replayed before it can be trusted; `unclean` says why. */
-  readonly clean: boolean;
-  readonly unclean: string | undefined;
-  /** The bytes it is in. */
-  readonly source: BlockSource;
-  /** Bytes. */
-  readonly blockSize: number;
+export interface Ext4 extends FileSystem {
+  readonly kind: 'ext4';
   readonly inodesCount: number;
   readonly volume: Volume;
-  readonly reader: DirectoryReader;
 }
 
 /** Reads directories and entries of `volume` for a walk. */
@@ -44,6 +35,7 @@ export function ext4Tree(volume: Volume, facts: Pick<Ext4, 'uuid' | 'label' | 'u
   return {
     ...walkTree(reader),
     ...facts,
+    kind: 'ext4',
     clean: facts.unclean === undefined,
     source: volume.source,
     blockSize: volume.superblock.blockSize,

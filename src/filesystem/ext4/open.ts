@@ -1,8 +1,8 @@
 import { type BlockSource, readBytes } from '../../disk/block-source.ts';
 import { FormatError } from '../../errors.ts';
+import { MetadataCache } from '../metadata-cache.ts';
 import { uuidText } from '../uuid.ts';
 import { u32 } from './bytes.ts';
-import { MetadataCache } from './cache.ts';
 import { COMPAT, INCOMPAT, RO_COMPAT } from './features.ts';
 import { type Ext4, ext4Tree } from './filesystem.ts';
 import { readGroups } from './groups.ts';

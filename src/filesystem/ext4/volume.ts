@@ -1,5 +1,5 @@
 import type { Awaitable, BlockSource } from '../../disk/block-source.ts';
-import type { MetadataCache } from './cache.ts';
+import type { MetadataCache } from '../metadata-cache.ts';
 import type { Groups } from './groups.ts';
 import { damaged } from './problems.ts';
 import type { Superblock } from './superblock.ts';

@@ -1,4 +1,4 @@
-import type { BlockSource } from '../../disk/block-source.ts';
+import type { BlockSource } from '../disk/block-source.ts';
 
 const PIECE = 64 * 1024;
 const BUDGET_PIECES = 512;

@@ -1,0 +1,125 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { scratch } from '../../fixtures/ext4-image.ts';
+import { mutate, random } from '../../fixtures/fuzz.ts';
+import { memorySource } from '../../fixtures/memory-source.ts';
+import { makeXfs, whyNoMkfs, writeProto, xfsDb } from '../../fixtures/xfs-image.ts';
+import { attributeCommands, protoTree } from '../../fixtures/xfs-proto.ts';
+import { isComposeError } from '../../src/errors.ts';
+import { findRoot } from '../../src/filesystem/root.ts';
+import { checksum } from '../../src/filesystem/xfs/checksum.ts';
+import { openXfs } from '../../src/filesystem/xfs/open.ts';
+
+const noMkfs = await whyNoMkfs();
+let folder: Awaited<ReturnType<typeof scratch>>;
+beforeAll(async () => {
+  folder = await scratch();
+});
+afterAll(() => folder[Symbol.asyncDispose]());
+
+/** Everything that reads these bytes; the property is that it answers, or throws one of ours. */
+async function readAll(bytes: Uint8Array): Promise<boolean> {
+  const source = memorySource(bytes);
+  try {
+    const fs = await openXfs(source);
+    for await (const { position, length } of fs.freeExtents()) {
+      if (position + length > bytes.length) throw new Error('free beyond the end');
+    }
+    for await (const entry of fs.entries()) {
+      if (!Number.isSafeInteger(entry.inode)) throw new Error('an inode that cannot be counted');
+      for (const { position, length } of entry.data?.extents ?? []) {
+        if (position + length > bytes.length) throw new Error('data beyond the end');
+      }
+    }
+    await fs.lookup('/links/short/x', { follow: true });
+    await findRoot(source).catch((error) => {
+      if (error.code !== 'root.none') throw error;
+    });
+    return true;
+  } catch (error) {
+    if (!isComposeError(error)) throw error;
+    return false;
+  }
+}
+
+/** Where the checksum of a block is, by its magic and the magic's place. */
+const CHECKSUMS: readonly (readonly [magic: string, at: number, field: number])[] = [
+  ['XAGF', 0, 216],
+  ['AB3B', 0, 52],
+  ['BMA3', 0, 64],
+  ['XARM', 0, 12],
+  ['\x3b\xee', 8, 12],
+  ['\x3e\xbe', 8, 12],
+];
+
+/** Makes the checksum over `at` right again, as somebody who wants to deceive would. */
+function mend(bytes: Uint8Array, at: number, blockSize: number, directoryBlock: number): void {
+  const [start, length, field] = checkedRange(bytes, at, blockSize, directoryBlock);
+  if (length === 0) return;
+  const part = bytes.subarray(start, start + length);
+  new DataView(part.buffer, part.byteOffset, length).setUint32(field, checksum(part, field), true);
+}
+
+/** What the checksum over `at` covers, and where in it the checksum is. */
+function checkedRange(bytes: Uint8Array, at: number, blockSize: number, directoryBlock: number) {
+  const holds = (start: number, magic: string): boolean =>
+    Buffer.from(bytes.subarray(start, start + magic.length)).toString('latin1') === magic;
+  if (at < 512) return [0, 512, 224] as const;
+  if (at < 1024) return [512, 512, 216] as const;
+  const inode = at - (at % 512);
+  if (holds(inode, 'IN')) return [inode, 512, 100] as const;
+  const block = at - (at % blockSize);
+  for (let start = block; start > at - directoryBlock && start > 0; start -= blockSize) {
+    if (holds(start, 'XDB3') || holds(start, 'XDD3')) return [start, directoryBlock, 4] as const;
+  }
+  for (const [magic, place, field] of CHECKSUMS) {
+    if (holds(block + place, magic)) return [block, blockSize, field] as const;
+  }
+  return [0, 0, 0] as const;
+}
+
+test.skipIf(noMkfs !== undefined).each([
+  ['version 5', ['-b', 'size=1024', '-n', 'size=4096'], false],
+  ['version 5, checksums made right', ['-b', 'size=1024', '-n', 'size=4096'], true],
+  ['version 5, blocks of 4 KiB', [], true],
+  ['version 4', ['-m', 'crc=0', '-b', 'size=512', '-i', 'size=256'], false],
+] as const)(
+  `mutations of %s end in a tree or in an error of ours${noMkfs ? ` (${noMkfs})` : ''}`,
+  async (name, args, mended) => {
+    const v4 = name === 'version 4';
+    const tree = protoTree(v4 ? { long: { to: `/${'l'.repeat(900)}` } } : {}, 0.2);
+    const proto = await writeProto(join(folder.path, 'proto'), tree);
+    const image = await makeXfs(join(folder.path, 'image'), '16M', [...args, '-d', 'agcount=1', '-p', proto]);
+    await xfsDb(image, attributeCommands(0.25));
+    const bytes = new Uint8Array(await readFile(image));
+    expect(await readAll(bytes)).toBe(true);
+    const { blockSize, directoryBlocks } = (await openXfs(memorySource(bytes))).volume.superblock;
+    const sectors: number[] = [];
+    for (let at = 0; at < bytes.length; at += 512)
+      if (bytes.subarray(at, at + 512).some((b) => b !== 0)) sectors.push(at);
+    const next = random(11);
+    const deadline = performance.now() + 1_200;
+    let iterations = 0;
+    let survived = 0;
+    for (; iterations < 300 && performance.now() < deadline; iterations++) {
+      const saved: [number, Uint8Array][] = [];
+      for (let i = next() % 3; i >= 0; i--) {
+        const at = next() % 6 === 0 ? (next() % 2) * 512 : sectors[next() % sectors.length]!;
+        const around = Math.max(0, at - 65536);
+        saved.push([around, bytes.slice(around, at + 65536)]);
+        bytes.set(mutate(bytes.subarray(at, at + 512), next), at);
+        if (mended) mend(bytes, at, blockSize, blockSize * directoryBlocks);
+      }
+      const cut = next() % 64 === 0 ? bytes.subarray(0, next() % bytes.length) : bytes;
+      const started = performance.now();
+      if (await readAll(cut)) survived++;
+      expect(performance.now() - started).toBeLessThan(5_000);
+      for (const [at, before] of saved.reverse()) bytes.set(before, at);
+    }
+    expect(iterations).toBeGreaterThan(10);
+    // Both ends of the property were met.
+    expect(survived).toBeGreaterThan(0);
+    expect(survived).toBeLessThan(iterations);
+  },
+);
