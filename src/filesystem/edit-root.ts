@@ -1,15 +1,16 @@
 import type { BlockSource } from '../disk/block-source.ts';
-import { overlayPartition } from '../disk/splice.ts';
+import { overlayAreas } from '../disk/splice.ts';
 import { type EditOptions, editExt4 } from './ext4/edit.ts';
 import type { Ext4 } from './ext4/open.ts';
 import type { Edit } from './file-tree.ts';
 import { componentMatcher, patternParts } from './glob.ts';
+import { type Place, requireEditable } from './place.ts';
 import type { Root } from './root.ts';
 
 /** One of the file systems a tree is made of. */
 interface Part {
   readonly fs: Ext4;
-  readonly start: number;
+  readonly place: Place;
   readonly mountPoint: string;
   readonly edits: Edit[];
 }
@@ -17,7 +18,7 @@ interface Part {
 /**
  * The whole of `disk` with `edits` made in the file systems of `root`, each path in the one that is mounted there.
  * `root` is what `findRoot` found on `disk`. Free space of these file systems reads as zeros; other partitions stay.
- * @throws the errors of editExt4
+ * @throws PackError `lvm.has-snapshot`; the errors of editExt4
  */
 export async function editRoot(
   disk: BlockSource,
@@ -28,8 +29,9 @@ export async function editRoot(
   let source = disk;
   const applied: string[] = [];
   for (const part of splitEdits(root, edits)) {
+    requireEditable(part.place);
     const edited = await editExt4(part.fs, part.edits, options);
-    source = overlayPartition(source, part.start, edited.source);
+    source = overlayAreas(source, part.place.areas, edited.source);
     const prefix = part.mountPoint === '/' ? '' : part.mountPoint;
     applied.push(...edited.applied.map((line) => line.replace(' /', ` ${prefix}/`)));
   }
@@ -41,19 +43,19 @@ function splitEdits(root: Root, edits: readonly Edit[]): Part[] {
   const parts: Part[] = [
     {
       fs: root.fs,
-      start: root.partition?.start ?? 0,
+      place: root.place,
       mountPoint: '/',
       edits: edits.filter((edit) => ownerOf(edit, mountPoints) === undefined),
     },
   ];
-  for (const { fs, partition, mountPoint } of root.mounts) {
+  for (const { fs, place, mountPoint } of root.mounts) {
     const inner = mountPoints.filter((other) => other !== mountPoint && other.startsWith(`${mountPoint}/`));
     const own = edits
       .filter((edit) => ownerOf(edit, inner) === undefined)
       .flatMap((edit) => editBelow(edit, mountPoint) ?? []);
     // A file system mounted in two places is edited once.
     const known = parts.find((part) => part.fs === fs);
-    if (known === undefined) parts.push({ fs, start: partition?.start ?? 0, mountPoint, edits: own });
+    if (known === undefined) parts.push({ fs, place, mountPoint, edits: own });
     else known.edits.push(...own);
   }
   return parts;

@@ -5,6 +5,7 @@ import type { Ext4 } from './ext4/open.ts';
 import { type FileTree, readPath } from './file-tree.ts';
 import { diskOfSpec, type FstabEntry, parseFstab, resolveSpec } from './fstab.ts';
 import { pathKey } from './paths.ts';
+import type { Place } from './place.ts';
 import { requireClean } from './volume-state.ts';
 import type { Volume } from './volumes.ts';
 import { type DirectoryReader, walkTree } from './walk.ts';
@@ -16,6 +17,8 @@ export interface Mount {
   readonly fs: Ext4;
   readonly partition: Partition | undefined;
   readonly volume: BlockSource;
+  /** Where the file system is on the disk. */
+  readonly place: Place;
 }
 
 /** Something the fstab mounts and the tree leaves out. */
@@ -70,7 +73,7 @@ export async function mountAll(root: Volume & { readonly ext4: Ext4 }, volumes: 
       throw unreadable(entry, 'the tree has no such directory to mount it at');
     }
     const { ext4: fs, partition, source: volume } = plan;
-    mounts.push({ mountPoint: `/${Buffer.from(point.path)}`, fs, partition, volume });
+    mounts.push({ mountPoint: `/${Buffer.from(point.path)}`, fs, partition, volume, place: plan });
     readers.set(pathKey(point.path), fs.reader);
     tree = walkTree(root.ext4.reader, readers);
   }

@@ -93,7 +93,7 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
 }
 
 function describeRoot(root: Root): string {
-  return root.partition === undefined ? 'the whole disk' : `partition ${root.partition.number}`;
+  return root.place.where;
 }
 
 interface OneOptions {
