@@ -330,7 +330,9 @@ describe('damaged bytes', () => {
 
   test('of label, headers and areas too', { timeout: 60_000 }, async () => {
     const next = random(2);
-    const whole = makePhysical({ uuid: A, extents: 1, text });
+    const physical = { pv0: PHYSICAL.pv0 };
+    const logical = { one: [linear(0, 2, 'pv0', 0), linear(2, 1, 'pv0', 3)] };
+    const whole = makePhysical({ uuid: A, extents: 4, text: groupText({ physical, logical }) });
     let reads = 0;
     for (let i = 0; i < 3000; i++) {
       const image = whole.slice();
