@@ -2,6 +2,8 @@ import type { BlockSource } from '../disk/block-source.ts';
 import { overlayAreas } from '../disk/splice.ts';
 import { type EditOptions, editExt4 } from './ext4/edit.ts';
 import type { Ext4 } from './ext4/open.ts';
+import { clearedFat } from './fat/edit.ts';
+import type { Fat } from './fat/open.ts';
 import type { Edit } from './file-tree.ts';
 import { componentMatcher, patternParts } from './glob.ts';
 import { type Place, requireEditable } from './place.ts';
@@ -9,7 +11,7 @@ import type { Root } from './root.ts';
 
 /** One of the file systems a tree is made of. */
 interface Part {
-  readonly fs: Ext4;
+  readonly fs: Ext4 | Fat;
   readonly place: Place;
   readonly mountPoint: string;
   readonly edits: Edit[];
@@ -18,7 +20,7 @@ interface Part {
 /**
  * The whole of `disk` with `edits` made in the file systems of `root`, each path in the one that is mounted there.
  * `root` is what `findRoot` found on `disk`. Free space of these file systems reads as zeros; other partitions stay.
- * @throws PackError `lvm.has-snapshot`; the errors of editExt4
+ * @throws PackError `lvm.has-snapshot`; FormatError `fat.no-edit`; the errors of editExt4
  */
 export async function editRoot(
   disk: BlockSource,
@@ -30,12 +32,20 @@ export async function editRoot(
   const applied: string[] = [];
   for (const part of splitEdits(root, edits)) {
     requireEditable(part.place);
-    const edited = await editExt4(part.fs, part.edits, options);
+    const edited = await editPart(part, options);
     source = overlayAreas(source, part.place.areas, edited.source);
     const prefix = part.mountPoint === '/' ? '' : part.mountPoint;
     applied.push(...edited.applied.map((line) => line.replace(' /', ` ${prefix}/`)));
   }
   return { source, applied };
+}
+
+async function editPart(
+  { fs, edits }: Part,
+  options: EditOptions,
+): Promise<{ readonly source: BlockSource; readonly applied: readonly string[] }> {
+  if (!('bits' in fs)) return editExt4(fs, edits, options);
+  return { source: await clearedFat(fs, edits, options.zeroFree), applied: [] };
 }
 
 function splitEdits(root: Root, edits: readonly Edit[]): Part[] {

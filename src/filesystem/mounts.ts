@@ -2,6 +2,8 @@ import type { BlockSource } from '../disk/block-source.ts';
 import type { Partition } from '../disk/partitions.ts';
 import { FormatError, PackError } from '../errors.ts';
 import type { Ext4 } from './ext4/open.ts';
+import { type Fat, openFat } from './fat/open.ts';
+import { ownershipOf } from './fat/options.ts';
 import { type FileTree, readPath } from './file-tree.ts';
 import { diskOfSpec, type FstabEntry, parseFstab, resolveSpec } from './fstab.ts';
 import { pathKey } from './paths.ts';
@@ -14,7 +16,7 @@ import { type DirectoryReader, walkTree } from './walk.ts';
 export interface Mount {
   /** Absolute, symlinks resolved. */
   readonly mountPoint: string;
-  readonly fs: Ext4;
+  readonly fs: Ext4 | Fat;
   readonly partition: Partition | undefined;
   readonly volume: BlockSource;
   /** Where the file system is on the disk. */
@@ -62,7 +64,7 @@ export async function mountAll(root: Volume & { readonly ext4: Ext4 }, volumes: 
   // Parents first, so that a mount point inside another mounted file system is found there.
   for (const entry of entries.toSorted((a, b) => depth(a) - depth(b))) {
     if (!entry.mountPoint.startsWith('/') || depth(entry) === 0) continue;
-    const plan = planMount(entry, volumes, disk);
+    const plan = await planMount(entry, volumes, disk);
     if (plan === undefined) continue;
     if ('why' in plan) {
       skipped.push(plan);
@@ -72,8 +74,9 @@ export async function mountAll(root: Volume & { readonly ext4: Ext4 }, volumes: 
     if (point?.kind !== 'directory') {
       throw unreadable(entry, 'the tree has no such directory to mount it at');
     }
-    const { ext4: fs, partition, source: volume } = plan;
-    mounts.push({ mountPoint: `/${Buffer.from(point.path)}`, fs, partition, volume, place: plan });
+    const { fs, place } = plan;
+    const { partition, source: volume } = place;
+    mounts.push({ mountPoint: `/${Buffer.from(point.path)}`, fs, partition, volume, place });
     readers.set(pathKey(point.path), fs.reader);
     tree = walkTree(root.ext4.reader, readers);
   }
@@ -94,12 +97,17 @@ function depth(entry: FstabEntry): number {
   return entry.mountPoint.split('/').filter((part) => part !== '').length;
 }
 
+interface Planned {
+  readonly fs: Ext4 | Fat;
+  readonly place: Place;
+}
+
 /** What to do with one entry: the volume to merge, a reason to leave it out, or undefined to say nothing. */
-function planMount(
+async function planMount(
   entry: FstabEntry,
   volumes: readonly Volume[],
   disk: string | undefined,
-): (Volume & { readonly ext4: Ext4 }) | Skipped | undefined {
+): Promise<Planned | Skipped | undefined> {
   const { mountPoint, spec, type, options } = entry;
   const has = (option: string): boolean => options.includes(option);
   if (has('bind') || has('rbind')) return { mountPoint, why: `a bind mount of ${spec}, which the tree has already` };
@@ -116,18 +124,20 @@ function planMount(
     return { mountPoint, why: ESP_WHY };
   }
   if (volume.failure !== undefined) throw volume.failure;
+  // Kernels mount a FAT that was not unmounted cleanly, and only warn.
+  if (kind === 'vfat') return { fs: await openFat(volume.source, ownershipOf(options)), place: volume };
   if (volume.ext4 === undefined) {
     throw unreadable(entry, `${spec} holds ${kind}, which compose does not read`);
   }
   const found = { ...volume, ext4: volume.ext4 };
   requireClean(found);
-  return found;
+  return { fs: found.ext4, place: found };
 }
 
 function unreadable(entry: FstabEntry, why: string): PackError {
   return new PackError('root.mount-unreadable', `Cannot merge ${entry.mountPoint} into the tree: ${why}`, {
     hint:
-      '/etc/fstab mounts it at boot, so a tree without it would be incomplete. Put it on ext4 on the same disk, ' +
+      '/etc/fstab mounts it at boot, so a tree without it would be incomplete. Put it on ext4 or FAT on the same disk, ' +
       'mark it noauto or nofail, or pack the disk itself (ddgz).',
     evidence: { spec: entry.spec, mountPoint: entry.mountPoint, type: entry.type },
   });
