@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { e2fsckComplaints, makeImage, materialise, scratch } from '../../fixtures/ext4-image.ts';
 import { random } from '../../fixtures/fuzz.ts';
@@ -10,16 +11,22 @@ import { readBytes, slice } from '../../src/disk/block-source.ts';
 import { type Lvm, readLvm } from '../../src/disk/lvm/read.ts';
 import { openDisk } from '../../src/disk/open.ts';
 import { readPartitions } from '../../src/disk/partitions.ts';
+import { quietContext } from '../../src/events.ts';
 import { editRoot } from '../../src/filesystem/edit-root.ts';
 import { readPath } from '../../src/filesystem/file-tree.ts';
 import { findRoot } from '../../src/filesystem/root.ts';
 import { parseLvmArea, parseLvmLabel } from '../../src/formats/lvm-label.ts';
+import { pack } from '../../src/pack/pack.ts';
 import { inspectDisk } from '../../src/verify/inspect.ts';
 import { inspectText } from '../../src/verify/inspect-text.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
 const reason = await whyNoLvm();
+const whyNoGrub = await run('grub-fstest', ['--version']).then(
+  () => undefined,
+  () => 'no grub-fstest here',
+);
 let folder: Awaited<ReturnType<typeof scratch>>;
 let count = 0;
 beforeAll(async () => {
@@ -249,6 +256,30 @@ describe.skipIf(reason !== undefined)(`a system on LVM${reason === undefined ? '
       ['sys-vg/srv', 4 * MIB, 'ext4'],
     ]);
     expect(inspectText('disk', inspection)).toMatch(/logical volumes\n.*NAME.*\n +sys-vg\/root +14\.0 MiB +ext4/);
+  });
+
+  test.skipIf(whyNoGrub !== undefined)(`GRUB reads the same (${whyNoGrub ?? 'grub-fstest'})`, async () => {
+    const out = scratchPath();
+    await run('grub-fstest', [path, 'cp', '(lvm/sys--vg-root)/var/log/big.log', out]);
+    expect(await readFile(out, 'latin1')).toBe('secret '.repeat(100_000));
+    await run('grub-fstest', [path, 'cp', '(lvm/sys--vg-home)/u/.bash_history', out]);
+    expect(await readFile(out, 'latin1')).toBe('secret '.repeat(50_000));
+  });
+
+  test('a tree and a disk are packed from it', async () => {
+    const out = scratchPath();
+    await pack({ disk: path, format: 'raw', out, name: 'x', filetypes: ['tgz', 'ddraw'] }, quietContext());
+    const members = gunzipSync(await readFile(join(out, 'x.tar.gz')));
+    expect([members.includes('./srv/x/data'), members.includes('secret')]).toEqual([true, false]);
+    const listed = await run('tar', ['-xOzf', join(out, 'x.tar.gz'), './home/u/kept', './etc/os-release']);
+    expect(listed.stdout.split('\n').sort().join('')).toBe('ID=debiankept');
+    const image = await readFile(join(out, 'x.dd'));
+    expect([image.length, image.includes('secret')]).toEqual([80 * MIB, false]);
+    await withVolumes(join(out, 'x.dd'), async ({ groups }) => {
+      for (const { name, source } of groups[0]!.logicalVolumes) {
+        expect([name, await e2fsckComplaints(await materialise(source, scratchPath()))]).toEqual([name, '']);
+      }
+    });
   });
 
   test('edits reach the disk through the segments, and nothing else of the disk changes', async () => {
