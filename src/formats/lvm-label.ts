@@ -16,6 +16,8 @@ const LABEL = { id: 0, sector: 8, crc: 16, offset: 20, type: 24 } as const;
 const LABEL_ID = 'LABELONE';
 const LABEL_TYPE = 'LVM2 001';
 const PV_UUID_LENGTH = 32;
+/** pvcreate(8), option --metadatacopies. */
+const MOST_AREAS = 2;
 const AREA = { checksum: 0, magic: 4, version: 20, start: 24, size: 32, locations: 40 } as const;
 const AREA_MAGIC = ' LVM2 x[5A%r0N*>';
 const LOCATION_LENGTH = 24;
@@ -76,6 +78,9 @@ export function parseLvmLabel(sector: Uint8Array, index: number): LvmLabel | und
   at += PV_UUID_LENGTH + 8;
   const data = ranges(view, at);
   const metadata = ranges(view, data.end);
+  if (metadata.list.length > MOST_AREAS) {
+    throw damaged('label', `it lists ${metadata.list.length} metadata areas, and LVM makes ${MOST_AREAS} at most`);
+  }
   return { uuid, deviceSize, metadataAreas: metadata.list };
 }
 

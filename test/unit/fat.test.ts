@@ -195,6 +195,21 @@ describe.each([12, 16, 32] as const)('FAT%i', (bits) => {
     await expect(entriesOf(alone)).rejects.toMatchObject({ code: 'tree.loop' });
   });
 
+  test('files that share their clusters are an error before they take time', async () => {
+    const length = bits === 16 ? 5000 : 99;
+    const first = bits === 32 ? 3 : 2;
+    const table = Object.fromEntries(
+      Array.from({ length }, (_, i) => [first + i, i === length - 1 ? end : first + i + 1]),
+    );
+    const names = ['A', 'B', 'C'].map((name) =>
+      rawEntry({ name: name.padEnd(11), cluster: first, size: (length - 40) * 512 }),
+    );
+    const fs = await open({ bits, root: names, table });
+    expect((await fs.lookup('/A'))?.data?.extents).toHaveLength(1);
+    expect((await fs.lookup('/A'))?.data?.extents).toHaveLength(1);
+    await expect(entriesOf(fs)).rejects.toThrow('more than the');
+  });
+
   test('one that was not unmounted is read, and says so', async () => {
     expect(await open({ bits, root: [] })).toMatchObject({ clean: true, unclean: undefined });
     expect(await open({ bits, root: [], state: 1 })).toMatchObject({ clean: false });

@@ -15,7 +15,7 @@ import { type LvmSection, parseLvmText } from '../../formats/lvm-metadata.ts';
 import { type BlockSource, readBytes } from '../block-source.ts';
 
 /** LVM's own default for a whole area is 1 MiB. */
-const MAX_TEXT = 64 * 1024 * 1024;
+const MAX_TEXT = 16 * 1024 * 1024;
 
 /** The metadata of a group as one area of one physical volume has it. */
 export interface Metadata {

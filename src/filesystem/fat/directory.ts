@@ -69,7 +69,10 @@ async function piecesOf(
   const { bits, rootAt, rootSize } = table.geometry;
   if (directory === ROOT && bits !== 32) return [{ position: rootAt, length: rootSize }];
   if (directory !== ROOT && cluster === 0) return [];
-  return (await table.chain(cluster, what)).map(({ first, count }) => table.range(first, count));
+  const runs = await table.chain(cluster, what);
+  const clusters = runs.reduce((sum, run) => sum + run.count, 0);
+  table.claim(directory, clusters);
+  return runs.map(({ first, count }) => table.range(first, count));
 }
 
 /** The name of the entry at `at`, undefined for what is no file or directory. `long` knows the entries before it. */

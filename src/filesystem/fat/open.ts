@@ -113,7 +113,9 @@ async function fileData(
   clusterSize: number,
 ): Promise<FileData> {
   if (size === 0) return { size, extents: [] };
-  const runs = await table.chain(cluster, `the file of entry ${inode}`, Math.ceil(size / clusterSize));
+  const clusters = Math.ceil(size / clusterSize);
+  const runs = await table.chain(cluster, `the file of entry ${inode}`, clusters);
+  table.claim(inode, clusters);
   let logical = 0;
   const extents = runs.map(({ first, count }) => {
     const { position, length } = table.range(first, count);

@@ -2,6 +2,7 @@ import { type Awaitable, type BlockSource, readBytes } from '../../disk/block-so
 import type { Range } from '../../disk/patched.ts';
 import { u16, u32 } from '../ext4/bytes.ts';
 import { MetadataCache } from '../ext4/cache.ts';
+import { InodeSet } from '../inode-set.ts';
 import { FIRST_CLUSTER, type Geometry } from './geometry.ts';
 import { damaged } from './problems.ts';
 
@@ -26,6 +27,8 @@ export class AllocationTable {
   readonly cache: MetadataCache;
   /** A FAT12 table whole: its entries lie across the pieces of the cache. */
   readonly #small: Uint8Array | undefined;
+  readonly #claimants = new InodeSet();
+  #claimed = 0;
 
   private constructor(geometry: Geometry, cache: MetadataCache, small: Uint8Array | undefined) {
     this.geometry = geometry;
@@ -86,6 +89,19 @@ export class AllocationTable {
       cluster = next;
     }
     return runs;
+  }
+
+  /**
+   * Counts the clusters of file or directory `inode`. A cluster belongs to one of them, so that all together cannot have
+   * more than there are; without it a small directory of cross-linked files would take hours.
+   * @throws FormatError `fat.damaged`
+   */
+  claim(inode: number, count: number): void {
+    if (!this.#claimants.add(inode)) return;
+    this.#claimed += count;
+    if (this.#claimed > this.geometry.clusters) {
+      throw damaged('the directories', `their files have more than the ${this.geometry.clusters} clusters there are`);
+    }
   }
 
   /** Every run of clusters that nothing uses, bytes of the file system. */
