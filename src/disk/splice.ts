@@ -2,68 +2,133 @@ import { type Awaitable, type BlockSource, checkRange, type StoredExtent } from 
 import { ExtentList } from './extent-list.ts';
 
 /**
+ * A range of a disk that holds bytes of a volume: the volume's `stripeSize` bytes from `start` on, then those from
+ * `start + stride` on, and so on. All of it in one go where `stripeSize` is `length`.
+ */
+export interface DiskArea {
+  /** Byte position on the disk. */
+  readonly position: number;
+  readonly length: number;
+  /** Byte position in the volume. */
+  readonly start: number;
+  readonly stripeSize: number;
+  readonly stride: number;
+}
+
+/** The one area of a volume that lies on the disk as it is: a partition, or the disk itself. */
+export function wholeArea(position: number, length: number): DiskArea {
+  return { position, length, start: 0, stripeSize: length, stride: length };
+}
+
+/**
  * The whole of `disk` with [start, start + volume.size) taken from `volume`: a disk whose partition was edited. Disposing
  * it leaves both open.
  * @throws RangeError when the volume does not fit into the disk at `start`
  */
 export function overlayPartition(disk: BlockSource, start: number, volume: BlockSource): BlockSource {
-  checkRange(disk.size, start, volume.size);
-  const stop = start + volume.size;
+  return overlayAreas(disk, [wholeArea(start, volume.size)], volume);
+}
+
+/**
+ * The whole of `disk` with `areas` taken from `volume`: a disk on which a volume was edited that lies in several places.
+ * Disposing it leaves both open.
+ * @throws RangeError when an area leaves the disk or the volume, or two overlap
+ */
+export function overlayAreas(disk: BlockSource, areas: readonly DiskArea[], volume: BlockSource): BlockSource {
+  const sorted = areas.filter((area) => area.length > 0).sort((a, b) => a.position - b.position);
+  for (const [index, area] of sorted.entries()) {
+    checkRange(disk.size, area.position, area.length);
+    const lastStripe = Math.ceil(area.length / area.stripeSize) - 1;
+    checkRange(volume.size, area.start + lastStripe * area.stride, area.length - lastStripe * area.stripeSize);
+    const next = sorted[index + 1];
+    if (next !== undefined && area.position + area.length > next.position) {
+      throw new RangeError(`the areas at ${area.position} and ${next.position} overlap`);
+    }
+  }
   const { files, indices } = joinFiles(disk.files, volume.files);
-  const parts = (position: number, end: number): Part[] =>
-    [
-      { source: disk, position, end: Math.min(end, start), shift: 0 },
-      { source: volume, position: Math.max(position, start), end: Math.min(end, stop), shift: start },
-      { source: disk, position: Math.max(position, stop), end, shift: 0 },
-    ].filter((part) => part.position < part.end);
+  const place = (extent: StoredExtent): StoredExtent =>
+    'file' in extent ? { ...extent, file: indices[extent.file]! } : extent;
   return {
     size: disk.size,
     files,
     locate: (position, length) => {
       checkRange(disk.size, position, length);
-      return gather(new ExtentList(), parts(position, position + length), (part, extent) =>
-        part.source === volume && 'file' in extent ? { ...extent, file: indices[extent.file]! } : extent,
-      );
+      const out = new ExtentList();
+      const parts = partsOf(sorted, position, position + length);
+      const take = (): Awaitable<StoredExtent[]> => {
+        for (let next = parts.next(); !next.done; next = parts.next()) {
+          const { inVolume, at, count } = next.value;
+          const add = (found: readonly StoredExtent[]): void => {
+            for (const extent of found) out.add(inVolume ? place(extent) : extent);
+          };
+          const found = (inVolume ? volume : disk).locate(at, count);
+          if (found instanceof Promise) return found.then(add).then(take);
+          add(found);
+        }
+        return out.extents;
+      };
+      return take();
     },
     read: async (position, into) => {
       checkRange(disk.size, position, into.length);
-      for (const part of parts(position, position + into.length)) {
-        await part.source.read(
-          part.position - part.shift,
-          into.subarray(part.position - position, part.end - position),
-        );
+      let done = 0;
+      for (const { inVolume, at, count } of partsOf(sorted, position, position + into.length)) {
+        await (inVolume ? volume : disk).read(at, into.subarray(done, done + count));
+        done += count;
       }
     },
     [Symbol.asyncDispose]: async () => {},
   };
 }
 
-/** [position, end) of the disk, which `source` has `shift` bytes earlier. */
+/** `count` bytes from `at` on, of the volume or of the disk. */
 interface Part {
-  readonly source: BlockSource;
-  readonly position: number;
-  readonly end: number;
-  readonly shift: number;
+  readonly inVolume: boolean;
+  readonly at: number;
+  readonly count: number;
 }
 
-type Place = (part: Part, extent: StoredExtent) => StoredExtent;
-
-function gather(out: ExtentList, parts: readonly Part[], place: Place): Awaitable<StoredExtent[]> {
-  for (const [index, part] of parts.entries()) {
-    const add = (extents: readonly StoredExtent[]): void => {
-      for (const extent of extents) out.add(place(part, extent));
-    };
-    const found = part.source.locate(part.position - part.shift, part.end - part.position);
-    if (found instanceof Promise) return found.then(add).then(() => gather(out, parts.slice(index + 1), place));
-    add(found);
+/** What makes up [position, end) of the disk, in order. */
+function* partsOf(areas: readonly DiskArea[], position: number, end: number): Generator<Part> {
+  let at = position;
+  for (let index = firstAfter(areas, position); at < end; index++) {
+    const area = areas[index];
+    const begin = Math.min(end, area?.position ?? end);
+    if (at < begin) yield { inVolume: false, at, count: begin - at };
+    at = Math.max(at, begin);
+    if (area === undefined) return;
+    const stop = Math.min(end, area.position + area.length);
+    while (at < stop) {
+      const offset = at - area.position;
+      const stripe = Math.floor(offset / area.stripeSize);
+      const inStripe = offset - stripe * area.stripeSize;
+      const count = Math.min(stop - at, area.stripeSize - inStripe);
+      yield { inVolume: true, at: area.start + stripe * area.stride + inStripe, count };
+      at += count;
+    }
   }
-  return out.extents;
 }
 
-/** The files of both, those of the disk first, and where each of the volume's went. */
-function joinFiles(disk: readonly string[], volume: readonly string[]): { files: string[]; indices: number[] } {
-  const files = [...disk];
-  const indices = volume.map((file) => {
+/** Index of the first area that ends after `position`. */
+function firstAfter(areas: readonly DiskArea[], position: number): number {
+  let low = 0;
+  let high = areas.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const area = areas[middle]!;
+    if (area.position + area.length <= position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The files of both, those of the first before the others, and where each of the second's went. */
+export function joinFiles(
+  first: readonly string[],
+  second: readonly string[],
+): { readonly files: string[]; readonly indices: readonly number[] } {
+  const files = [...first];
+  const indices = second.map((file) => {
     const at = files.indexOf(file);
     return at >= 0 ? at : files.push(file) - 1;
   });

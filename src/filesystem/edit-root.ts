@@ -1,17 +1,22 @@
 import type { BlockSource } from '../disk/block-source.ts';
-import { overlayPartition } from '../disk/splice.ts';
+import { type Range, zeroed } from '../disk/patched.ts';
+import { overlayAreas } from '../disk/splice.ts';
 import { PackError } from '../errors.ts';
 import { type EditOptions, editExt4 } from './ext4/edit.ts';
 import type { Ext4 } from './ext4/open.ts';
+import { clearedFat } from './fat/edit.ts';
+import type { Fat } from './fat/open.ts';
 import type { FileSystem } from './file-system.ts';
 import type { Edit } from './file-tree.ts';
 import { componentMatcher, patternParts } from './glob.ts';
+import { type Place, requireNoSnapshot } from './place.ts';
 import type { Root } from './root.ts';
+import type { Xfs } from './xfs/open.ts';
 
 /** One of the file systems a tree is made of. */
 interface Part {
   readonly fs: FileSystem;
-  readonly start: number;
+  readonly place: Place;
   readonly mountPoint: string;
   readonly edits: Edit[];
 }
@@ -19,8 +24,8 @@ interface Part {
 /**
  * The whole of `disk` with `edits` made in the file systems of `root`, each path in the one that is mounted there.
  * `root` is what `findRoot` found on `disk`. Free space of these file systems reads as zeros; other partitions stay.
- * Only ext4 can be edited; another file system stays as it is, and no edit may be for it.
- * @throws PackError `root.edit-unsupported`; the errors of editExt4
+ * XFS and FAT are not edited: no edit may be for XFS, and none may find anything on FAT.
+ * @throws PackError `root.edit-unsupported`, `lvm.has-snapshot`; FormatError `fat.no-edit`; the errors of editExt4
  */
 export async function editRoot(
   disk: BlockSource,
@@ -28,38 +33,47 @@ export async function editRoot(
   edits: readonly Edit[],
   options: EditOptions = {},
 ): Promise<{ readonly source: BlockSource; readonly applied: readonly string[] }> {
-  requireEditable(root, edits);
   let source = disk;
   const applied: string[] = [];
   for (const part of splitEdits(root, edits)) {
-    if (!isExt4(part.fs)) continue;
-    const edited = await editExt4(part.fs, part.edits, options);
-    source = overlayPartition(source, part.start, edited.source);
+    requirePartEditable(part);
+    const edited = await editPart(part, options);
+    source = overlayAreas(source, part.place.areas, edited.source);
     const prefix = part.mountPoint === '/' ? '' : part.mountPoint;
     applied.push(...edited.applied.map((line) => line.replace(' /', ` ${prefix}/`)));
   }
   return { source, applied };
 }
 
-/** @throws PackError `root.edit-unsupported` when an edit is for a file system that compose does not edit */
+/** @throws PackError `root.edit-unsupported`, `lvm.has-snapshot` when `editRoot` would, before anything is packed */
 export function requireEditable(root: Root, edits: readonly Edit[]): void {
-  for (const part of splitEdits(root, edits)) if (!isExt4(part.fs) && part.edits.length > 0) throw notEditable(part);
+  for (const part of splitEdits(root, edits)) requirePartEditable(part);
 }
 
-function isExt4(fs: FileSystem): fs is Ext4 {
-  return fs.kind === 'ext4';
-}
-
-function notEditable(part: Part): PackError {
-  const what = part.fs.kind.toUpperCase();
-  return new PackError(
+function requirePartEditable({ fs, place, mountPoint, edits }: Part): void {
+  if (edits.length === 0) return;
+  requireNoSnapshot(place);
+  if (fs.kind !== 'xfs') return;
+  throw new PackError(
     'root.edit-unsupported',
-    `Cannot seal the disk: ${part.mountPoint} is on ${what}, and compose edits ext4 only`,
+    `Cannot seal the disk: ${mountPoint} is on XFS, and compose edits ext4 only`,
     {
       hint: 'Pack a tree (tgz), whose edits are made in the stream, or pack the disk as it is with --no-seal.',
-      evidence: { mountPoint: part.mountPoint, edits: part.edits.map((edit) => `${edit.kind} ${edit.path}`) },
+      evidence: { mountPoint, edits: edits.map((edit) => `${edit.kind} ${edit.path}`) },
     },
   );
+}
+
+async function editPart(
+  { fs, edits }: Part,
+  options: EditOptions,
+): Promise<{ readonly source: BlockSource; readonly applied: readonly string[] }> {
+  if (fs.kind === 'ext4') return editExt4(fs as Ext4, edits, options);
+  if (fs.kind === 'vfat') return { source: await clearedFat(fs as Fat, edits, options.zeroFree), applied: [] };
+  if (options.zeroFree === false) return { source: fs.source, applied: [] };
+  const free: Range[] = [];
+  for await (const range of (fs as Xfs).freeExtents()) free.push(range);
+  return { source: zeroed(fs.source, free), applied: [] };
 }
 
 function splitEdits(root: Root, edits: readonly Edit[]): Part[] {
@@ -67,19 +81,19 @@ function splitEdits(root: Root, edits: readonly Edit[]): Part[] {
   const parts: Part[] = [
     {
       fs: root.fs,
-      start: root.partition?.start ?? 0,
+      place: root.place,
       mountPoint: '/',
       edits: edits.filter((edit) => ownerOf(edit, mountPoints) === undefined),
     },
   ];
-  for (const { fs, partition, mountPoint } of root.mounts) {
+  for (const { fs, place, mountPoint } of root.mounts) {
     const inner = mountPoints.filter((other) => other !== mountPoint && other.startsWith(`${mountPoint}/`));
     const own = edits
       .filter((edit) => ownerOf(edit, inner) === undefined)
       .flatMap((edit) => editBelow(edit, mountPoint) ?? []);
     // A file system mounted in two places is edited once.
     const known = parts.find((part) => part.fs === fs);
-    if (known === undefined) parts.push({ fs, start: partition?.start ?? 0, mountPoint, edits: own });
+    if (known === undefined) parts.push({ fs, place, mountPoint, edits: own });
     else known.edits.push(...own);
   }
   return parts;

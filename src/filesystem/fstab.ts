@@ -30,13 +30,15 @@ function unquote(spec: string): string {
   return spec.replace(/^([A-Z]+)=(["'])(.*)\2$/, '$1=$3');
 }
 
-/** A partition as the names in an fstab find it. */
+/** A partition or logical volume as the names in an fstab find it. */
 export interface Named {
   readonly number: number | undefined;
   readonly uuid: string | undefined;
   readonly label: string | undefined;
   readonly partUuid: string | undefined;
   readonly partLabel: string | undefined;
+  /** Paths below /dev that are this one on every machine: those of a logical volume. */
+  readonly devices?: readonly string[];
 }
 
 /** `/dev/sda1`, `/dev/nvme0n1p1`: the name of the disk and the number of the partition. */
@@ -67,6 +69,8 @@ export function resolveSpec<T extends Named>(spec: string, candidates: readonly 
         return undefined;
     }
   }
+  const mapped = candidates.find((one) => one.devices?.includes(spec));
+  if (mapped !== undefined) return mapped;
   const device = DEVICE.exec(spec);
   if (device === null || !(disk === undefined ? FIRST_DISK.test(device[1]!) : device[1] === disk)) return undefined;
   return candidates.find((one) => one.number === Number(device[2]));

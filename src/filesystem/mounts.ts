@@ -1,10 +1,13 @@
 import type { BlockSource } from '../disk/block-source.ts';
 import type { Partition } from '../disk/partitions.ts';
 import { FormatError, PackError } from '../errors.ts';
+import { openFat } from './fat/open.ts';
+import { ownershipOf } from './fat/options.ts';
 import type { FileSystem } from './file-system.ts';
 import { type FileTree, readPath } from './file-tree.ts';
 import { diskOfSpec, type FstabEntry, parseFstab, resolveSpec } from './fstab.ts';
 import { pathKey } from './paths.ts';
+import type { Place } from './place.ts';
 import { requireClean } from './volume-state.ts';
 import type { ReadableVolume, Volume } from './volumes.ts';
 import { type DirectoryReader, walkTree } from './walk.ts';
@@ -16,6 +19,8 @@ export interface Mount {
   readonly fs: FileSystem;
   readonly partition: Partition | undefined;
   readonly volume: BlockSource;
+  /** Where the file system is on the disk. */
+  readonly place: Place;
 }
 
 /** Something the fstab mounts and the tree leaves out. */
@@ -59,7 +64,7 @@ export async function mountAll(root: ReadableVolume, volumes: readonly Volume[])
   // Parents first, so that a mount point inside another mounted file system is found there.
   for (const entry of entries.toSorted((a, b) => depth(a) - depth(b))) {
     if (!entry.mountPoint.startsWith('/') || depth(entry) === 0) continue;
-    const plan = planMount(entry, volumes, disk);
+    const plan = await planMount(entry, volumes, disk);
     if (plan === undefined) continue;
     if ('why' in plan) {
       skipped.push(plan);
@@ -69,8 +74,9 @@ export async function mountAll(root: ReadableVolume, volumes: readonly Volume[])
     if (point?.kind !== 'directory') {
       throw unreadable(entry, 'the tree has no such directory to mount it at');
     }
-    const { fs, partition, source: volume } = plan;
-    mounts.push({ mountPoint: `/${Buffer.from(point.path)}`, fs, partition, volume });
+    const { fs, place } = plan;
+    const { partition, source: volume } = place;
+    mounts.push({ mountPoint: `/${Buffer.from(point.path)}`, fs, partition, volume, place });
     readers.set(pathKey(point.path), fs.reader);
     tree = walkTree(root.fs.reader, readers);
   }
@@ -91,12 +97,17 @@ function depth(entry: FstabEntry): number {
   return entry.mountPoint.split('/').filter((part) => part !== '').length;
 }
 
+interface Planned {
+  readonly fs: FileSystem;
+  readonly place: Place;
+}
+
 /** What to do with one entry: the volume to merge, a reason to leave it out, or undefined to say nothing. */
-function planMount(
+async function planMount(
   entry: FstabEntry,
   volumes: readonly Volume[],
   disk: string | undefined,
-): ReadableVolume | Skipped | undefined {
+): Promise<Planned | Skipped | undefined> {
   const { mountPoint, spec, type, options } = entry;
   const has = (option: string): boolean => options.includes(option);
   if (has('bind') || has('rbind')) return { mountPoint, why: `a bind mount of ${spec}, which the tree has already` };
@@ -113,18 +124,20 @@ function planMount(
     return { mountPoint, why: ESP_WHY };
   }
   if (volume.failure !== undefined) throw volume.failure;
+  // Kernels mount a FAT that was not unmounted cleanly, and only warn.
+  if (kind === 'vfat') return { fs: await openFat(volume.source, ownershipOf(options)), place: volume };
   if (volume.fs === undefined) {
     throw unreadable(entry, `${spec} holds ${kind}, which compose does not read`);
   }
   const found = { ...volume, fs: volume.fs };
   requireClean(found);
-  return found;
+  return { fs: found.fs, place: found };
 }
 
 function unreadable(entry: FstabEntry, why: string): PackError {
   return new PackError('root.mount-unreadable', `Cannot merge ${entry.mountPoint} into the tree: ${why}`, {
     hint:
-      '/etc/fstab mounts it at boot, so a tree without it would be incomplete. Put it on ext4 or XFS on the same disk, ' +
+      '/etc/fstab mounts it at boot, so a tree without it would be incomplete. Put it on ext4, XFS or FAT on the same disk, ' +
       'mark it noauto or nofail, or pack the disk itself (ddgz).',
     evidence: { spec: entry.spec, mountPoint: entry.mountPoint, type: entry.type },
   });

@@ -4,6 +4,7 @@ import { isComposeError, PackError } from '../errors.ts';
 import type { FileSystem } from './file-system.ts';
 import type { FileTree } from './file-tree.ts';
 import { type Mount, mountAll, type Skipped } from './mounts.ts';
+import type { Place } from './place.ts';
 import { requireClean } from './volume-state.ts';
 import { describeVolume, type ReadableVolume, readVolumes, type Volume } from './volumes.ts';
 
@@ -14,10 +15,12 @@ export interface Root {
   readonly tree: FileTree;
   /** The root file system alone. */
   readonly fs: FileSystem;
-  /** Undefined when the disk has no partition table and is the file system itself. */
+  /** Undefined for a logical volume, and when the disk has no partition table and is the file system itself. */
   readonly partition: Partition | undefined;
   /** The bytes of the root file system. */
   readonly volume: BlockSource;
+  /** Where the root file system is on the disk. */
+  readonly place: Place;
   readonly table: PartitionTable;
   /** The other file systems in the tree, and where. */
   readonly mounts: readonly Mount[];
@@ -37,7 +40,6 @@ const SIGNS = [
 
 /** What can hold a root that compose does not read, and what to call it. */
 const UNREAD: Readonly<Record<string, string>> = {
-  LVM2_member: 'an LVM physical volume',
   crypto_LUKS: 'LUKS encryption',
   btrfs: 'a Btrfs file system',
   f2fs: 'an F2FS file system',
@@ -49,7 +51,8 @@ const UNREAD: Readonly<Record<string, string>> = {
 };
 
 /**
- * Finds the root file system of `disk` by looking into every partition, and merges in what its /etc/fstab mounts.
+ * Finds the root file system of `disk` by looking into every partition and logical volume, and merges in what its
+ * /etc/fstab mounts.
  * @throws PackError `root.none`, `root.ambiguous`, `root.unsupported` (it lies on something compose does not read),
  *   `root.mount-unreadable`; FormatError `ext4.not-clean`, `xfs.not-clean` and the errors of reading partitions and file systems
  */
@@ -65,7 +68,7 @@ export async function findRoot(disk: BlockSource): Promise<Root> {
   if (root === undefined) throw whyNone(volumes);
   requireClean(root);
   const merged = await mountAll(root, volumes);
-  return { ...merged, fs: root.fs, partition: root.partition, volume: root.source, table };
+  return { ...merged, fs: root.fs, partition: root.partition, volume: root.source, place: root, table };
 }
 
 async function isRoot(fs: FileSystem): Promise<boolean> {
@@ -83,7 +86,7 @@ async function isRoot(fs: FileSystem): Promise<boolean> {
 function ambiguous(roots: readonly Volume[]): PackError {
   return new PackError(
     'root.ambiguous',
-    `Cannot tell which root file system to pack: ${roots.length} partitions hold one`,
+    `Cannot tell which root file system to pack: ${roots.length} volumes hold one`,
     {
       hint: 'Pack a disk with one system on it; delete the other one, or its partition.',
       evidence: { candidates: roots.map(describeVolume) },
@@ -97,18 +100,14 @@ function whyNone(volumes: readonly Volume[]): unknown {
   if (failed !== undefined) return failed.failure;
   const unread = volumes.filter((volume) => UNREAD[volume.probe?.kind ?? ''] !== undefined);
   if (unread.length > 0) {
-    const list = unread.map((volume) => `${whereIs(volume)} is ${UNREAD[volume.probe!.kind]}`);
+    const list = unread.map((volume) => `${volume.where} is ${UNREAD[volume.probe!.kind]}`);
     return new PackError('root.unsupported', `Cannot read the root file system: ${list.join(', ')}`, {
-      hint: 'compose reads ext2, ext3, ext4 and XFS on plain partitions; install the system on one, or pack the disk (ddgz).',
+      hint: 'compose reads ext2, ext3, ext4 and XFS on partitions and LVM; install the system on one, or pack the disk (ddgz).',
       evidence,
     });
   }
-  return new PackError('root.none', 'Cannot find a root file system: no partition holds /etc and an operating system', {
+  return new PackError('root.none', 'Cannot find a root file system: no volume holds /etc and an operating system', {
     hint: 'compose inspect shows what the disk holds; check that the installation finished.',
     evidence,
   });
-}
-
-function whereIs(volume: Volume): string {
-  return volume.partition === undefined ? 'the disk' : `partition ${volume.partition.number}`;
 }

@@ -7,8 +7,8 @@ const POWER_OFF = 'The machine was not shut down cleanly. Boot it and power it o
 export function requireClean(volume: ReadableVolume): void {
   const { fs } = volume;
   if (fs.clean) return;
-  const name = volume.partition === undefined ? 'the disk' : `partition ${volume.partition.number}`;
-  const evidence = { partition: volume.partition?.number, uuid: fs.uuid };
+  const name = volume.where;
+  const evidence = { where: volume.where, uuid: fs.uuid };
   if (fs.kind === 'xfs') {
     throw new FormatError('xfs.not-clean', `Cannot read the XFS file system on ${name}: ${fs.unclean}`, {
       hint: `${POWER_OFF} mount a copy of the partition and unmount it, which replays the log.`,

@@ -1,20 +1,20 @@
-import { type BlockSource, readBytes, slice } from '../disk/block-source.ts';
-import type { Partition, PartitionTable } from '../disk/partitions.ts';
+import { type BlockSource, readBytes } from '../disk/block-source.ts';
+import type { PartitionTable } from '../disk/partitions.ts';
 import { u16 } from './ext4/bytes.ts';
 import { openExt4 } from './ext4/open.ts';
 import { EXT_MAGIC, SB, SUPERBLOCK_POSITION } from './ext4/superblock.ts';
 import type { FileSystem } from './file-system.ts';
 import type { Named } from './fstab.ts';
+import { logicalPlaces, type Place, placesOf } from './place.ts';
 import { type FileSystemProbe, probeFileSystem } from './probe.ts';
 import { openXfs } from './xfs/open.ts';
 
-/** A partition, or a whole disk without a table, and what it holds. */
-export interface Volume extends Named {
-  readonly partition: Partition | undefined;
-  readonly source: BlockSource;
+/** A place and what it holds. */
+export interface Volume extends Named, Place {
   readonly probe: FileSystemProbe | undefined;
-  /** Of a kind that compose reads: the open file system, or why it does not open. */
+  /** Of a kind that compose reads: the open file system. */
   readonly fs: FileSystem | undefined;
+  /** Why what it holds does not open. */
   readonly failure: unknown;
 }
 
@@ -30,28 +30,34 @@ async function hasExtMagic(source: BlockSource): Promise<boolean> {
 
 const EXT_KINDS = ['ext2', 'ext3', 'ext4'];
 
-/** Every partition of `disk` with what it holds, or the disk itself where it has no partition table. */
+/**
+ * Every partition of `disk` with what it holds, or the disk itself where it has no partition table; after them the
+ * logical volumes on them.
+ */
 export async function readVolumes(disk: BlockSource, table: PartitionTable): Promise<Volume[]> {
-  if (table.scheme === 'none') return [await readVolume(disk, undefined)];
   const volumes: Volume[] = [];
-  for (const partition of table.partitions) {
-    volumes.push(await readVolume(slice(disk, partition.start, partition.size), partition));
-  }
-  return volumes;
+  for (const place of placesOf(disk, table)) volumes.push(await readVolume(place));
+  const { places, failures } = await logicalPlaces(volumes);
+  const all = volumes.map((volume, index) => ({ ...volume, failure: volume.failure ?? failures.get(index) }));
+  for (const place of places) all.push(await readVolume(place));
+  return all;
 }
 
-async function readVolume(source: BlockSource, partition: Partition | undefined): Promise<Volume> {
-  const probe = await probeFileSystem(source);
+async function readVolume(place: Place): Promise<Volume> {
+  const { source, partition, logicalVolume } = place;
+  const failed = logicalVolume?.failure;
+  const probe = failed === undefined ? await probeFileSystem(source) : undefined;
   const common = {
-    partition,
-    source,
+    ...place,
     probe,
     number: partition?.number,
     uuid: probe?.uuid,
     label: probe?.label,
     partUuid: partition?.uuid,
     partLabel: partition?.name,
+    devices: logicalVolume?.devices ?? [],
   };
+  if (failed !== undefined) return { ...common, fs: undefined, failure: failed };
   try {
     return { ...common, fs: await openFileSystem(source, probe?.kind), failure: undefined };
   } catch (failure) {
@@ -66,10 +72,9 @@ async function openFileSystem(source: BlockSource, kind: string | undefined): Pr
   return isExt ? openExt4(source) : undefined;
 }
 
-/** One line for a person: `partition 2 (root, 4.0 GiB): ext4 "cloudimg-rootfs"`. */
+/** One line for a person: `partition 2 (root, 4294967296 bytes): ext4 "cloudimg-rootfs"`. */
 export function describeVolume(volume: Volume): string {
-  const { partition, probe, failure } = volume;
-  const where = partition === undefined ? 'the whole disk' : `partition ${partition.number}`;
+  const { partition, probe, failure, where } = volume;
   const facts = [partition?.name, `${volume.source.size} bytes`].filter((fact) => fact !== undefined && fact !== '');
   const label = probe?.label === undefined ? '' : ` "${probe.label}"`;
   const what = probe === undefined ? 'nothing known' : `${probe.kind}${label}`;

@@ -91,5 +91,5 @@ async function openEngines(options: PackOptions): Promise<ReadonlyMap<Codec, Eng
 }
 
 function describeRoot(root: Root): string {
-  return root.partition === undefined ? 'the whole disk' : `partition ${root.partition.number}`;
+  return root.place.where;
 }

@@ -27,7 +27,14 @@ export async function inspectTar(chunks: AsyncIterable<Uint8Array>, context: Con
     room -= bytes.length;
     entries.set(key, toEntry(member, key, bytes));
   }
-  const base = { kind: 'tar', format: 'tar, compressed by gzip', size: 0, chain: [], partitions: [] } as const;
+  const base = {
+    kind: 'tar',
+    format: 'tar, compressed by gzip',
+    size: 0,
+    chain: [],
+    partitions: [],
+    logicalVolumes: [],
+  } as const;
   if (!entries.has('etc')) return { ...base, system: undefined, problem: 'the archive holds no /etc' };
   return { ...base, system: await describeSystem(new ArchiveTree(entries)), problem: undefined };
 }

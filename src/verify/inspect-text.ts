@@ -2,7 +2,7 @@ import { columns, humanSize } from '../formats/human.ts';
 import type { Inspection, SystemInfo } from './inspect.ts';
 
 export function inspectText(path: string, inspection: Inspection): string {
-  const { kind, format, size, chain, partitions, system, problem } = inspection;
+  const { kind, format, size, chain, partitions, logicalVolumes, system, problem } = inspection;
   const lines = [`${path}: ${kind}, ${format}, ${humanSize(size)}`];
   for (const backing of chain.slice(1)) lines.push(`  backed by ${backing}`);
   if (partitions.length > 0) {
@@ -15,6 +15,17 @@ export function inspectText(path: string, inspection: Inspection): string {
       part.name ?? '',
     ]);
     lines.push('partitions', ...columns([['  #', 'SIZE', 'TYPE', 'LABEL', 'UUID', 'NAME'], ...rows], [1]));
+  }
+  if (logicalVolumes.length > 0) {
+    const rows = logicalVolumes.map(({ name, size, fileSystem, problem: why }) => [
+      `  ${name}`,
+      humanSize(size),
+      fileSystem?.kind ?? '-',
+      fileSystem?.label ?? '',
+      fileSystem?.uuid ?? '',
+      why ?? '',
+    ]);
+    lines.push('logical volumes', ...columns([['  NAME', 'SIZE', 'TYPE', 'LABEL', 'UUID', ''], ...rows], [1]));
   }
   if (system === undefined) return [...lines, `system    none: ${problem ?? 'nothing was found'}`].join('\n');
   lines.push(

@@ -1,11 +1,12 @@
 import { slice } from '../disk/block-source.ts';
 import type { Disk } from '../disk/open.ts';
 import { openDisk } from '../disk/open.ts';
-import { readPartitions } from '../disk/partitions.ts';
+import { type PartitionTable, readPartitions } from '../disk/partitions.ts';
 import { isComposeError } from '../errors.ts';
 import { type FileTree, readPath } from '../filesystem/file-tree.ts';
-import { probeFileSystem } from '../filesystem/probe.ts';
+import { type FileSystemProbe, probeFileSystem } from '../filesystem/probe.ts';
 import { findRoot } from '../filesystem/root.ts';
+import { readVolumes } from '../filesystem/volumes.ts';
 import type { Package, PackageManager, PackageSet } from '../formats/package-list.ts';
 import { readOsRelease, readPackages } from './packages.ts';
 
@@ -17,6 +18,7 @@ export interface Inspection {
   /** Files of a backing chain, the top one first. */
   readonly chain: readonly string[];
   readonly partitions: readonly PartitionInfo[];
+  readonly logicalVolumes: readonly LogicalVolumeInfo[];
   readonly system: SystemInfo | undefined;
   /** Why no system is described, where none is. */
   readonly problem: string | undefined;
@@ -29,9 +31,23 @@ export interface PartitionInfo {
   readonly type: string;
   readonly name: string | undefined;
   readonly uuid: string | undefined;
-  readonly fileSystem:
-    | { readonly kind: string; readonly label: string | undefined; readonly uuid: string | undefined }
-    | undefined;
+  readonly fileSystem: FileSystemInfo | undefined;
+}
+
+export interface LogicalVolumeInfo {
+  /** `GROUP/NAME`. */
+  readonly name: string;
+  readonly size: number;
+  readonly uuid: string;
+  readonly fileSystem: FileSystemInfo | undefined;
+  /** Why it cannot be read. */
+  readonly problem: string | undefined;
+}
+
+export interface FileSystemInfo {
+  readonly kind: string;
+  readonly label: string | undefined;
+  readonly uuid: string | undefined;
 }
 
 export interface SystemInfo {
@@ -66,13 +82,15 @@ export interface Requirement {
 /** Describes a disk image without changing it. @throws the errors of opening and reading it */
 export async function inspectDisk(path: string): Promise<Inspection> {
   await using disk = await openDisk(path);
-  const partitions = await describePartitions(disk);
+  const table = await readPartitions(disk);
+  const partitions = await describePartitions(disk, table);
   const base = {
     kind: 'disk',
     format: disk.format,
     size: disk.size,
     chain: disk.chain.map((link) => link.path),
     partitions,
+    logicalVolumes: await describeLogicalVolumes(disk, table),
   } as const;
   try {
     const root = await findRoot(disk);
@@ -83,15 +101,28 @@ export async function inspectDisk(path: string): Promise<Inspection> {
   }
 }
 
-async function describePartitions(disk: Disk): Promise<PartitionInfo[]> {
-  const table = await readPartitions(disk);
+async function describePartitions(disk: Disk, table: PartitionTable): Promise<PartitionInfo[]> {
   const list: PartitionInfo[] = [];
   for (const { number, start, size, type, name, uuid } of table.partitions) {
     const probe = await probeFileSystem(slice(disk, start, size));
-    const fileSystem = probe === undefined ? undefined : { kind: probe.kind, label: probe.label, uuid: probe.uuid };
-    list.push({ number, start, size, type, name, uuid, fileSystem });
+    list.push({ number, start, size, type, name, uuid, fileSystem: fileSystemInfo(probe) });
   }
   return list;
+}
+
+async function describeLogicalVolumes(disk: Disk, table: PartitionTable): Promise<LogicalVolumeInfo[]> {
+  const list: LogicalVolumeInfo[] = [];
+  for (const { logicalVolume, source, probe, failure } of await readVolumes(disk, table)) {
+    if (logicalVolume === undefined) continue;
+    const { group, name, uuid } = logicalVolume;
+    const problem = failure instanceof Error ? failure.message : undefined;
+    list.push({ name: `${group}/${name}`, size: source.size, uuid, fileSystem: fileSystemInfo(probe), problem });
+  }
+  return list;
+}
+
+function fileSystemInfo(probe: FileSystemProbe | undefined): FileSystemInfo | undefined {
+  return probe === undefined ? undefined : { kind: probe.kind, label: probe.label, uuid: probe.uuid };
 }
 
 /** What a root tree is: its system, kernels, packages, and what MAAS would miss. */

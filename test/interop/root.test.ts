@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DiskPartition, makeDisk } from '../../fixtures/ext4-disk.ts';
 import { e2fsckComplaints, makeImage, materialise, scratch } from '../../fixtures/ext4-image.ts';
+import { DATA_START, EXTENT, groupText, linear, makePhysical } from '../../fixtures/lvm-image.ts';
 import { openDisk } from '../../src/disk/open.ts';
 import { isComposeError } from '../../src/errors.ts';
 import { editRoot } from '../../src/filesystem/edit-root.ts';
@@ -132,6 +133,49 @@ describe('the root file system', () => {
     expect(text).toMatch(/partition 1 .*first.*partition 2 .*second/);
   });
 
+  /** A physical volume whose first logical volume holds `image`. */
+  async function physical(image: string, more: Readonly<Record<string, readonly string[]>> = {}): Promise<string> {
+    const content = await readFile(image);
+    const count = Math.ceil(content.length / EXTENT);
+    const uuid = 'x'.repeat(32);
+    const logical = { first: [linear(0, count, 'pv0', 2)], ...more };
+    const text = groupText({ physical: { pv0: { uuid, extents: count + 4 } }, logical, hidden: ['snapshot0'] });
+    const bytes = makePhysical({ uuid, extents: count + 4, text });
+    bytes.set(content, DATA_START + 2 * EXTENT);
+    const path = scratchPath();
+    await writeFile(path, bytes);
+    return path;
+  }
+  const THIN = 'start_extent = 0\nextent_count = 1\ntype = "thin"\nthin_pool = "pool"';
+
+  test('on a logical volume is found, whatever else is in its group', async () => {
+    const found = await root([await vfat(), await physical(await ext4(rootFiles()), { other: [THIN] })]);
+    expect(found.place.where).toBe('logical volume vg/first');
+  });
+
+  test('beside a volume group that cannot be used is found', async () => {
+    const damaged = await physical(await ext4({ etc: 'a file' }), { other: [THIN] });
+    const bytes = await readFile(damaged);
+    bytes[4096 + 600]! ^= 1;
+    await writeFile(damaged, bytes);
+    const found = await root([await ext4(rootFiles()), damaged]);
+    expect(found.place.where).toBe('partition 1');
+    const { code } = await refusal([await vfat(), damaged]);
+    expect(code).toBe('lvm.checksum');
+  });
+
+  test('on a logical volume with a snapshot is read, but not edited', async () => {
+    const snapshot = 'start_extent=0\nextent_count=1\ntype="snapshot"\norigin="first"\ncow_store="kept"';
+    const more = { kept: [linear(0, 1, 'pv0', 0)], snapshot0: [snapshot] };
+    const image = await physical(await ext4(rootFiles('', { 'etc/machine-id': 'secret' })), more);
+    await withDisk([image], async (path) => {
+      await using disk = await openDisk(path, { format: 'raw' });
+      const found = await findRoot(disk);
+      const edits = [{ kind: 'empty', path: '/etc/machine-id', reason: 'test' }] as const;
+      await expect(editRoot(disk, found, edits)).rejects.toMatchObject({ code: 'lvm.has-snapshot' });
+    });
+  });
+
   test.each([['Btrfs', ['128M', ['mkfs.btrfs', '-q']], 'a Btrfs file system']] as const)(
     'on %s is refused by name',
     async (_, [size, command], words) => {
@@ -238,9 +282,8 @@ describe('what /etc/fstab mounts', () => {
   test.each([
     ['LABEL=data /srv btrfs defaults 0 0', 'btrfs', 'a file system that is not read'],
     ['LABEL=gone /srv ext4 defaults 0 0', 'the disk has no LABEL=gone', 'a device that is not there'],
-    ['/dev/mapper/vg-usr /usr ext4 defaults 0 0', '/dev/mapper/vg-usr', 'a logical volume'],
+    ['/dev/mapper/vg-usr /usr ext4 defaults 0 0', '/dev/mapper/vg-usr', 'a logical volume that is not there'],
     ['/dev/sdb1 /srv ext4 defaults 0 0', '/dev/sdb1', 'another disk'],
-    ['LABEL=EFI /boot vfat defaults 0 0', 'vfat', 'kernels on an ESP that a tree would lack'],
     ['LABEL=extra /not/there ext4 defaults 0 0', 'no such directory', 'no mount point'],
   ])('and cannot be read is an error: %s', async (line, words) => {
     const btrfs = line.includes('btrfs') ? [await made('128M', ['mkfs.btrfs', '-q', '-L', 'data'])] : [];

@@ -48,4 +48,17 @@ describe('a device of an fstab', () => {
   ])('%s, root on %s, is partition %s %s', (spec, disk, number) => {
     expect(resolveSpec(spec, candidates, disk)?.number).toBe(number);
   });
+
+  test.each([
+    ['/dev/mapper/vg--a-root', 'root'],
+    ['/dev/vg-a/root', 'root'],
+    ['/dev/disk/by-id/dm-name-vg--a-root', 'root'],
+    ['/dev/mapper/vg-a-root', undefined],
+    ['UUID=uuid-lv', 'root'],
+    ['/dev/sda1', undefined],
+  ])('%s is the logical volume %s', (spec, label) => {
+    const devices = ['/dev/mapper/vg--a-root', '/dev/vg-a/root', '/dev/disk/by-id/dm-name-vg--a-root'];
+    const volume = { number: undefined, uuid: 'uuid-lv', label: 'root', partUuid: undefined, partLabel: undefined };
+    expect(resolveSpec(spec, [{ ...volume, devices }])?.label).toBe(label);
+  });
 });
