@@ -6,6 +6,7 @@ import { type DiskFormat, detectFormat } from './image-format.ts';
 import { type Layer, rawLayer } from './layer.ts';
 import { naming } from './naming.ts';
 import { openQcow2Layer, type TableCache, tableCache } from './qcow2-layer.ts';
+import { openUnpacker, zstdMissing } from './unpacker.ts';
 
 /** An image and all that lies under it. */
 export interface Chain extends AsyncDisposable {
@@ -31,7 +32,7 @@ interface OpenImage {
 
 /**
  * Opens `path` and every backing file under it.
- * @throws PackError where a file cannot be opened; FormatError where an image is damaged, not supported, or its
+ * @throws PackError where a file cannot be opened; HostError `zstd.missing`; FormatError where an image is damaged, not supported, or its
  *   backing files go round in a loop (`disk.backing-loop`)
  */
 export async function openChain(path: string, format: DiskFormat | undefined, open: OpenHostFile): Promise<Chain> {
@@ -44,6 +45,7 @@ export async function openChain(path: string, format: DiskFormat | undefined, op
       const file = await open(name);
       return { file, index: files.push(file) - 1 };
     });
+    if (images.some(({ header }) => header?.compression === 'zstd')) await requireZstd();
     const layer = await stack(images);
     return {
       layer,
@@ -55,6 +57,11 @@ export async function openChain(path: string, format: DiskFormat | undefined, op
     await close();
     throw error;
   }
+}
+
+/** Said now and not from a worker in the middle of packing. */
+async function requireZstd(): Promise<void> {
+  if ((await openUnpacker()).engines.zstd === undefined) throw zstdMissing();
 }
 
 type OpenIndexed = (path: string) => Promise<{ readonly file: HostFile; readonly index: number }>;

@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { HostError } from '../errors.ts';
+import { firstLibrary, LIBDEFLATE } from '../host/native-library.ts';
 
 /** Makes one gzip member of one chunk. Bytes depend on input, engine, version and level only. */
 export interface Engine {
@@ -19,8 +20,6 @@ export const DEFAULT_LEVEL = 6;
 /** RFC 1952: byte 9 tells the operating system; 255 is "unknown", what libdeflate writes. */
 const GZIP_OS = 9;
 const OS_UNKNOWN = 255;
-
-const LIBRARIES = ['libdeflate.so.0', 'libdeflate.0.dylib', 'libdeflate.dylib'];
 
 /**
  * The engine asked for, or the best this host has.
@@ -64,7 +63,7 @@ export function zlibEngine(level: number): Engine {
 
 async function libdeflateEngine(level: number): Promise<Engine> {
   const { default: koffi } = await import('koffi');
-  const library = firstLibrary(koffi.load);
+  const library = firstLibrary(koffi.load, LIBDEFLATE);
   const allocate = library.func('void *libdeflate_alloc_compressor(int level)');
   const bound = library.func('size_t libdeflate_gzip_compress_bound(void *c, size_t n)');
   const compress = library.func('size_t libdeflate_gzip_compress(void *c, void *in, size_t n, void *out, size_t room)');
@@ -83,16 +82,4 @@ async function libdeflateEngine(level: number): Promise<Engine> {
       return room.slice(0, length);
     },
   };
-}
-
-function firstLibrary<T>(load: (name: string) => T): T {
-  let failure: unknown;
-  for (const name of LIBRARIES) {
-    try {
-      return load(name);
-    } catch (error) {
-      failure ??= error;
-    }
-  }
-  throw failure;
 }

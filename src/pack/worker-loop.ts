@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
-import { inflateRawSync } from 'node:zlib';
+import type { Codec } from '../disk/block-source.ts';
+import { openUnpacker, type Unpacker } from '../disk/unpacker.ts';
 import {
   CHUNK,
   type Compression,
@@ -22,9 +23,9 @@ export function serve(port: MessagePort): void {
   const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
   port.on('message', (message: ToWorker) => {
     if (message.type === 'open') {
-      openFinish(message.compression).then(
-        (open) => {
-          filler = new ChunkFiller(message.files);
+      Promise.all([openFinish(message.compression), openUnpacker()]).then(
+        ([open, unpacker]) => {
+          filler = new ChunkFiller(message.files, unpacker);
           finish = open;
           send({ type: 'ready' });
         },
@@ -68,11 +69,13 @@ class ChunkFiller {
   readonly #descriptors: (number | undefined)[] = [];
   readonly #chunk = Buffer.alloc(CHUNK);
   #stored = Buffer.alloc(64 * 1024);
-  /** The compressed cluster inflated last: its neighbours in a chunk are parts of the same one. */
+  readonly #unpacker: Unpacker;
+  /** The compressed cluster unpacked last: its neighbours in a chunk are parts of the same one. */
   #cluster = { file: -1, offset: -1, bytes: Buffer.alloc(0) };
 
-  constructor(paths: readonly string[]) {
+  constructor(paths: readonly string[], unpacker: Unpacker) {
     this.#paths = paths;
+    this.#unpacker = unpacker;
   }
 
   /** The bytes of the chunk in a buffer that the next call reuses, or undefined when all of them are zero. */
@@ -93,7 +96,7 @@ class ChunkFiller {
       } else if (kind === KIND.data) {
         this.#read(operations[op + 2] ?? 0, operations[op + 3] ?? 0, target);
       } else {
-        this.#inflate(operations.subarray(op, op + OPERATION), target);
+        this.#unpack(kind === KIND.zstd ? 'zstd' : 'deflate', operations.subarray(op, op + OPERATION), target);
       }
       if (kind !== KIND.zero && !nonzero) nonzero = !target.equals(ZEROS.subarray(0, length));
       at += length;
@@ -114,19 +117,24 @@ class ChunkFiller {
     }
   }
 
-  #inflate(operation: Float64Array, target: Buffer): void {
+  #unpack(codec: Codec, operation: Float64Array, target: Buffer): void {
     const [, length = 0, file = 0, offset = 0, storedLength = 0, unpackedLength = 0, skip = 0] = operation;
     if (this.#cluster.file !== file || this.#cluster.offset !== offset) {
       if (this.#stored.length < storedLength) this.#stored = Buffer.alloc(storedLength);
       const stored = this.#stored.subarray(0, storedLength);
       this.#read(file, offset, stored);
-      // The stored length is rounded up to sectors, so what follows the stream is not an error.
-      const bytes = inflateRawSync(stored, { maxOutputLength: unpackedLength, finishFlush: 2 });
-      this.#cluster = { file, offset, bytes };
+      if (this.#cluster.bytes.length !== unpackedLength) this.#cluster.bytes = Buffer.alloc(unpackedLength);
+      // Nothing is known of the room while it is written.
+      this.#cluster.file = -1;
+      try {
+        this.#unpacker.unpack(codec, stored, this.#cluster.bytes);
+      } catch (error) {
+        throw new Error(`the ${codec} cluster at byte ${offset} cannot be unpacked: ${(error as Error).message}`);
+      }
+      this.#cluster.file = file;
+      this.#cluster.offset = offset;
     }
-    const part = this.#cluster.bytes.subarray(skip, skip + length);
-    if (part.length < length) throw new Error(`the compressed cluster at byte ${offset} inflates to too few bytes`);
-    target.set(part);
+    this.#cluster.bytes.copy(target, 0, skip, skip + length);
   }
 
   #open(file: number): number {

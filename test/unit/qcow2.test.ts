@@ -25,6 +25,7 @@ test('each kind of cluster is located and read for what it is', async () => {
     { kind: 'zero', length: 1024 },
     {
       kind: 'compressed',
+      codec: 'deflate',
       length: 512,
       file: 0,
       offset: 2048,
@@ -216,7 +217,7 @@ const refused: { why: string; image: Uint8Array; code: string; says: string }[] 
     why: 'a compressed cluster of noise',
     image: patch({ clusters: [{ deflate: fill(1) }, fill(0)] }, 1536, 0xffffffff),
     code: 'qcow2.damaged',
-    says: 'inflated',
+    says: 'unpacked',
   },
 ];
 
