@@ -1,0 +1,148 @@
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import { FormatError, HostError, isComposeError, PackError } from '../errors.ts';
+import { temporaryFolder } from '../host/folders.ts';
+import { killGroup, spawnTied } from '../host/tied-process.ts';
+import { packageOf, which } from '../host/tools.ts';
+import type { ByteServer } from './block-source.ts';
+import { FORMAT_NAMES, type ServedFormat } from './image-format.ts';
+import { type NbdRun, NbdSession } from './nbd.ts';
+
+/** A disk whose image format another process understands. */
+export interface ServedDisk extends ByteServer, AsyncDisposable {
+  /** Bytes. */
+  readonly size: number;
+  /** What is allocated of [offset, offset + length): runs in order that cover it exactly. */
+  status(offset: number, length: number): Promise<readonly NbdRun[]>;
+}
+
+export type ServeDisk = (
+  path: string,
+  format: ServedFormat,
+  options: { readonly signal?: AbortSignal | undefined },
+) => Promise<ServedDisk>;
+
+const SERVER = 'qemu-nbd';
+const START_MS = 30_000;
+const KEPT = 16 * 1024;
+const DRIVERS: Readonly<Record<ServedFormat, string>> = { vmdk: 'vmdk', vhdx: 'vhdx', vhd: 'vpc', vdi: 'vdi' };
+
+/**
+ * Has qemu-nbd export the image at `path`, an absolute path, read-only at a unix socket only this user can reach. It
+ * ends with the disk, and with compose however that ends. QEMU follows what the image refers to: the extents of a
+ * VMDK, the parents of any.
+ * @throws HostError `tool.missing`; FormatError `disk.not-served` with what QEMU says of the image; PackError
+ *   `disk.server-silent`; what `NbdSession.connect` throws
+ */
+export const serveDisk: ServeDisk = async (path, format, { signal }) => {
+  signal?.throwIfAborted();
+  const program = which(SERVER);
+  if (program === undefined) {
+    throw new HostError('tool.missing', `Cannot read ${FORMAT_NAMES[format]}: ${SERVER} is not installed (${path})`, {
+      hint: `Install the package ${packageOf(SERVER)} (Debian, Ubuntu) or qemu-img (Fedora, RHEL).`,
+    });
+  }
+  const folder = await temporaryFolder('compose-nbd-');
+  const socket = join(folder.path, 'nbd');
+  const ready = join(folder.path, 'pid');
+  const options = ['--read-only', `--format=${DRIVERS[format]}`, `--socket=${socket}`, `--pid-file=${ready}`];
+  const server = new Server(spawnTied(program, [...options, '--', path]));
+  const dispose = async (): Promise<void> => {
+    await server[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  };
+  try {
+    await server.ready(folder.path, ready, { path, format, signal });
+    const evidence = () => ({ file: path, stderr: server.lines() });
+    const session = await NbdSession.connect(socket, { signal, evidence });
+    return {
+      size: session.size,
+      read: (offset, into) => session.read(offset, into),
+      status: (offset, length) => session.status(offset, length),
+      [Symbol.asyncDispose]: async () => {
+        await session[Symbol.asyncDispose]();
+        await dispose();
+      },
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+};
+
+/** The process, and what it says. */
+class Server implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<void>;
+  #stderr = '';
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-KEPT);
+    });
+    this.#exited = new Promise((resolve) => {
+      child.once('error', () => resolve());
+      child.once('close', () => resolve());
+    });
+  }
+
+  /** Its last lines. */
+  lines(): string[] {
+    return this.#stderr.trimEnd().split('\n').slice(-5);
+  }
+
+  /** Waits until the file `mark` is in `folder`: it is written when the socket listens and the image is open. */
+  async ready(
+    folder: string,
+    mark: string,
+    { path, format, signal }: { path: string; format: ServedFormat; signal: AbortSignal | undefined },
+  ): Promise<void> {
+    const ended = this.#exited.then(() => {
+      const said =
+        this.lines()
+          .at(-1)
+          ?.replace(/^qemu-nbd: /, '') ?? '';
+      throw new FormatError('disk.not-served', `Cannot read the ${FORMAT_NAMES[format]} image: ${said} (${path})`, {
+        hint: `QEMU cannot open it; \`qemu-img info ${path}\` says the same.`,
+        evidence: { file: path, stderr: this.lines() },
+      });
+    });
+    await Promise.race([ended, appears(folder, mark, signal)]).catch((error: unknown) => {
+      if (isComposeError(error) || signal?.aborted === true) throw error;
+      throw new PackError('disk.server-silent', `Cannot read the disk: ${SERVER} did not start`, {
+        hint: `It has ${START_MS} ms; the host may be overloaded.`,
+        evidence: { file: path, stderr: this.lines() },
+        cause: error,
+      });
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // It serves read-only, so it has nothing to lose.
+    killGroup(this.#child);
+    await this.#exited;
+  }
+}
+
+/** Resolves when `file` is in `folder`. */
+async function appears(folder: string, file: string, signal: AbortSignal | undefined): Promise<void> {
+  const limit = AbortSignal.timeout(START_MS);
+  const end = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+  await new Promise<void>((resolve, reject) => {
+    const watcher = watch(folder, () => {
+      if (existsSync(file)) finish(resolve);
+    });
+    const onAbort = (): void => finish(() => reject(end.reason));
+    const finish = (settle: () => void): void => {
+      watcher.close();
+      end.removeEventListener('abort', onAbort);
+      settle();
+    };
+    watcher.on('error', (error) => finish(() => reject(error)));
+    end.addEventListener('abort', onAbort);
+    if (end.aborted) onAbort();
+    else if (existsSync(file)) finish(resolve);
+  });
+}
