@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { type Evidence, PackError } from '../errors.ts';
+import { type ComposeErrorOptions, type Evidence, PackError } from '../errors.ts';
 import { encodeRequest, NBD_COMMAND, nbdDamaged } from '../formats/nbd.ts';
 import { type NbdReply, NbdReplyDecoder } from '../formats/nbd-replies.ts';
 import { type ByteServer, checkRange } from './block-source.ts';
@@ -73,7 +73,13 @@ export class NbdSession implements ByteServer, AsyncDisposable {
     const limit = options.idleMs ?? IDLE_MS;
     this.#idle = setTimeout(() => {
       if (this.#handshake === undefined && this.#sent.size === 0) return;
-      this.#fail(this.#error('nbd.silent', `its server sent nothing for ${limit} ms`));
+      this.#fail(
+        new PackError(
+          'nbd.silent',
+          `Cannot read the disk over NBD: its server sent nothing for ${limit} ms`,
+          this.#details(),
+        ),
+      );
     }, limit);
     const callback = (count: number, buffer: Uint8Array): boolean => {
       this.#take(buffer.subarray(0, count));
@@ -85,14 +91,22 @@ export class NbdSession implements ByteServer, AsyncDisposable {
         this.#idle.refresh();
         this.#socket.write(bytes);
       },
-      refused: (why) => this.#error('nbd.refused', why),
+      refused: (why) => new PackError('nbd.refused', `Cannot read the disk over NBD: ${why}`, this.#details()),
     });
     // One buffer for all that comes: the stream's own would be allocated anew for each piece.
     this.#socket = connect({ path, onread: { buffer: Buffer.allocUnsafe(RECEIVE_ROOM), callback } });
-    this.#socket.on('error', (cause) => this.#fail(this.#error('nbd.closed', cause.message, cause)));
+    this.#socket.on('error', (cause) =>
+      this.#fail(new PackError('nbd.closed', `Cannot read the disk over NBD: ${cause.message}`, this.#details(cause))),
+    );
     this.#closed = new Promise((resolve) => {
       this.#socket.once('close', () => {
-        this.#fail(this.#error('nbd.closed', 'its server closed the connection'));
+        this.#fail(
+          new PackError(
+            'nbd.closed',
+            'Cannot read the disk over NBD: its server closed the connection',
+            this.#details(),
+          ),
+        );
         resolve();
       });
     });
@@ -198,7 +212,8 @@ export class NbdSession implements ByteServer, AsyncDisposable {
     if (request === undefined) throw nbdDamaged(`it answers request ${reply.cookie}, which was not sent`);
     if (reply.type === 'error') {
       const code = `${ERRNO[reply.code] ?? `error ${reply.code}`}${reply.message === '' ? '' : `: ${reply.message}`}`;
-      request.failure ??= this.#error('nbd.read-failed', `its server cannot read at ${request.offset} (${code})`);
+      const why = `Cannot read the disk over NBD: its server cannot read at ${request.offset} (${code})`;
+      request.failure ??= new PackError('nbd.read-failed', why, this.#details());
     } else if (reply.type === 'status') {
       if (request.command !== NBD_COMMAND.blockStatus) throw nbdDamaged('it answers a read by block status');
       if (reply.context === this.#context) request.runs = runsOf(reply.words);
@@ -211,12 +226,9 @@ export class NbdSession implements ByteServer, AsyncDisposable {
     }
   }
 
-  #error(code: string, why: string, cause?: unknown): PackError {
-    return new PackError(code, `Cannot read the disk over NBD: ${why}`, {
-      hint: 'What the server wrote to its standard error says more, where there is any.',
-      evidence: this.#options.evidence?.() ?? {},
-      cause,
-    });
+  #details(cause?: unknown): ComposeErrorOptions {
+    const hint = 'What the server wrote to its standard error says more, where there is any.';
+    return { hint, evidence: this.#options.evidence?.(), cause };
   }
 
   #fail(error: unknown): void {
@@ -232,7 +244,11 @@ export class NbdSession implements ByteServer, AsyncDisposable {
   /** Takes leave of the server; what still waits is rejected. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#failure === undefined) {
-      const closed = this.#error('nbd.closed', 'the session was closed');
+      const closed = new PackError(
+        'nbd.closed',
+        'Cannot read the disk over NBD: the session was closed',
+        this.#details(),
+      );
       this.#socket.write(encodeRequest(NBD_COMMAND.disconnect, this.#nextCookie++, 0, 0), () => this.#fail(closed));
       // A server that takes nothing any more must not keep the session open.
       setImmediate(() => this.#fail(closed));

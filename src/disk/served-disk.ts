@@ -39,8 +39,9 @@ export const serveDisk: ServeDisk = async (path, format, { signal }) => {
   signal?.throwIfAborted();
   const program = which(SERVER);
   if (program === undefined) {
-    throw new HostError('tool.missing', `Cannot read ${FORMAT_NAMES[format]}: ${SERVER} is not installed (${path})`, {
-      hint: `Install the package ${packageOf(SERVER)} (Debian, Ubuntu) or qemu-img (Fedora, RHEL).`,
+    throw new HostError('tool.missing', `Cannot run ${SERVER}: it is not installed`, {
+      hint: `compose reads ${FORMAT_NAMES[format]} through it: install the package ${packageOf(SERVER)} (Debian, Ubuntu) or qemu-img (Fedora).`,
+      evidence: { file: path },
     });
   }
   const folder = await temporaryFolder('compose-nbd-');
@@ -56,13 +57,15 @@ export const serveDisk: ServeDisk = async (path, format, { signal }) => {
     await server.ready(folder.path, ready, { path, format, signal });
     const evidence = () => ({ file: path, stderr: server.lines() });
     const session = await NbdSession.connect(socket, { signal, evidence });
+    // Nobody else is to connect, and a compose that is killed leaves nothing behind.
+    await folder[Symbol.asyncDispose]();
     return {
       size: session.size,
       read: (offset, into) => session.read(offset, into),
       status: (offset, length) => session.status(offset, length),
       [Symbol.asyncDispose]: async () => {
         await session[Symbol.asyncDispose]();
-        await dispose();
+        await server[Symbol.asyncDispose]();
       },
     };
   } catch (error) {

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { BlockSource } from '../disk/block-source.ts';
+import type { DiskFormat } from '../disk/image-format.ts';
 import { type Disk, openDisk } from '../disk/open.ts';
 import { PackError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
@@ -24,7 +25,7 @@ export interface PackOptions {
   /** Path of the disk image. */
   readonly disk: string;
   /** Format of the image; found by its magic where it is not given. */
-  readonly format?: 'raw' | 'qcow2';
+  readonly format?: DiskFormat;
   /** Folder for the artifacts; made where it does not exist. */
   readonly out: string;
   /** Base name of the artifacts. */
@@ -68,7 +69,9 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   const { filetypes } = options;
   if (filetypes.length === 0) throw new PackError('pack.no-output', 'Cannot pack: no filetype was asked for');
   const edits = [...(options.seal === false ? [] : sealEdits({ user: options.user })), ...(options.edits ?? [])];
-  await using disk = await openDisk(options.disk, options.format === undefined ? {} : { format: options.format });
+  const { signal } = context;
+  const format = options.format === undefined ? {} : { format: options.format };
+  await using disk = await openDisk(options.disk, { signal, ...format });
   const needsRoot = edits.length > 0 || filetypes.some((type) => FILE_TYPES[type].content === 'tree');
   const root = needsRoot ? await inPhase(context, 'find root', () => findRoot(disk), describeRoot) : undefined;
   const engine = await openEngine(options);

@@ -3,6 +3,7 @@ import { open, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import type { DiskFormat } from '../disk/image-format.ts';
 import { FormatError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { temporaryFolder } from '../host/folders.ts';
@@ -16,16 +17,19 @@ const BLOCK = 64 * 1024;
 /**
  * Describes a disk image, or an artifact: a tgz is read as it streams, a compressed disk through a sparse copy in a
  * private temporary folder.
+ * @param format of a disk image; found by its magic number where it is not given
  * @throws FormatError `inspect.unknown`, `gzip.damaged`; the errors of reading a disk
  */
-export async function inspect(path: string, context: Context): Promise<Inspection> {
-  if (!(await isGzip(path))) return inspectDisk(path);
+export async function inspect(path: string, context: Context, format?: DiskFormat): Promise<Inspection> {
+  const { signal } = context;
+  if (format !== undefined) return inspectDisk(path, { format, signal });
+  if (!(await isGzip(path))) return inspectDisk(path, { signal });
   const { size } = await stat(path).then((info) => info);
   if (await isTar(path)) return { ...(await inspectTar(gunzip(path), context)), size };
   await using folder = await temporaryFolder('compose-inspect-');
   const raw = join(folder.path, 'disk.raw');
   await expandSparse(path, raw, context);
-  return { ...(await inspectDisk(raw)), format: 'raw, compressed by gzip', chain: [path] };
+  return { ...(await inspectDisk(raw, { format: 'raw', signal })), format: 'raw, compressed by gzip', chain: [path] };
 }
 
 async function isGzip(path: string): Promise<boolean> {
