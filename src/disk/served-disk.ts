@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, watch } from 'node:fs';
 import { join } from 'node:path';
-import { FormatError, HostError, isComposeError, PackError } from '../errors.ts';
+import { FormatError, HostError, PackError } from '../errors.ts';
 import { temporaryFolder } from '../host/folders.ts';
 import { killGroup, spawnTied } from '../host/tied-process.ts';
 import { packageOf, which } from '../host/tools.ts';
@@ -112,14 +112,21 @@ class Server implements AsyncDisposable {
         evidence: { file: path, stderr: this.lines() },
       });
     });
-    await Promise.race([ended, appears(folder, mark, signal)]).catch((error: unknown) => {
-      if (isComposeError(error) || signal?.aborted === true) throw error;
-      throw new PackError('disk.server-silent', `Cannot read the disk: ${SERVER} did not start`, {
-        hint: `It has ${START_MS} ms; the host may be overloaded.`,
-        evidence: { file: path, stderr: this.lines() },
-        cause: error,
-      });
-    });
+    const over = new AbortController();
+    const onAbort = (): void => over.abort(signal?.reason);
+    const timer = setTimeout(() => over.abort(silent(path, this.lines())), START_MS);
+    signal?.addEventListener('abort', onAbort);
+    if (signal?.aborted === true) onAbort();
+    const racers = [ended, appears(folder, mark, over.signal)];
+    for (const racer of racers) racer.catch(() => {});
+    try {
+      await Promise.race(racers);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      // The watcher would keep compose running.
+      over.abort();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -129,11 +136,16 @@ class Server implements AsyncDisposable {
   }
 }
 
-/** Resolves when `file` is in `folder`. */
-async function appears(folder: string, file: string, signal: AbortSignal | undefined): Promise<void> {
-  const limit = AbortSignal.timeout(START_MS);
-  const end = signal === undefined ? limit : AbortSignal.any([signal, limit]);
-  await new Promise<void>((resolve, reject) => {
+function silent(path: string, stderr: readonly string[]): PackError {
+  return new PackError('disk.server-silent', `Cannot read the disk: ${SERVER} did not start within ${START_MS} ms`, {
+    hint: 'The host may be overloaded; run the command again.',
+    evidence: { file: path, stderr },
+  });
+}
+
+/** Resolves when `file` is in `folder`; rejects with the reason of `end`. */
+function appears(folder: string, file: string, end: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
     const watcher = watch(folder, () => {
       if (existsSync(file)) finish(resolve);
     });

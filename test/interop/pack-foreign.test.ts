@@ -64,10 +64,10 @@ describe.skipIf(!tools)(`packing disks of other makers${without}`, () => {
   test('a slow consumer holds the server up, and memory stays bounded', async () => {
     const image = join(place.path, 'large.vmdk');
     await tool('qemu-img', 'create', '-q', '-f', 'vmdk', image, '1G');
-    await qemuIo(image, ['write -P 5 0 500M', 'write -P 6 600M 300M'], 'vmdk');
+    await qemuIo(image, ['write -P 5 0 150M', 'write -P 6 600M 100M'], 'vmdk');
     const script = `import { openDisk } from '${packageRoot()}/dist/src/disk/open.js';
 import { Cutter } from '${packageRoot()}/dist/src/pack/cutter.js';
-await using disk = await openDisk(process.argv[1]);
+const disk = await openDisk(process.argv[1]);
 let most = 0, jobs = 0;
 const cutter = new Cutter(async (job) => {
   if (++jobs % 8 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
@@ -75,6 +75,7 @@ const cutter = new Cutter(async (job) => {
 });
 for (let at = 0; at < disk.size; at += 64 << 20) await cutter.data(disk, at, Math.min(64 << 20, disk.size - at));
 await cutter.end();
+await disk[Symbol.asyncDispose]();
 console.log(JSON.stringify({ most, jobs }));`;
     const { most, jobs } = JSON.parse(await tool(process.execPath, '--input-type=module', '-e', script, image));
     expect(jobs).toBe(1024);
