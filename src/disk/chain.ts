@@ -1,6 +1,7 @@
 import { ComposeError, FormatError, PackError } from '../errors.ts';
 import { parseQcow2Header, QCOW2_HEADER_PREFIX, type Qcow2Header, qcow2HeaderArea } from '../formats/qcow2-header.ts';
 import { type FileReference, resolveReference } from './backing-name.ts';
+import { blockMapLayer, readBlockMap } from './block-map-layer.ts';
 import type { HostFile, OpenHostFile } from './host-file.ts';
 import { type DiskFormat, detectFormat, type ServedFormat } from './image-format.ts';
 import { type Layer, rawLayer } from './layer.ts';
@@ -28,8 +29,8 @@ interface OpenImage {
   readonly index: number;
   readonly format: DiskFormat;
   readonly header: Qcow2Header | undefined;
-  /** Set when another process reads the image, and all that lies under it. */
-  readonly served: ServedDisk | undefined;
+  /** Set when nothing lies under the image that compose itself would read. */
+  readonly leaf?: Layer;
   /** Set when the data of a qcow2 image lies in another file. */
   readonly data: { readonly file: HostFile; readonly index: number } | undefined;
 }
@@ -123,9 +124,13 @@ async function openImage(
 ): Promise<OpenImage> {
   const { file, index } = await openReferenced(reference.path, overlay, 'backing', open);
   const format = reference.format ?? (await detectFormat(file));
-  const image = { file, index, format, header: undefined, served: undefined, data: undefined };
-  if (format === 'raw') return image;
-  if (format !== 'qcow2') return { ...image, served: await open.serve(file.path, format) };
+  const image = { file, index, format, header: undefined, data: undefined };
+  if (format === 'raw') return { ...image, leaf: rawLayer(file, index) };
+  if (format !== 'qcow2') {
+    const map = await readBlockMap(file, format);
+    if (map !== undefined) return { ...image, leaf: blockMapLayer(file, index, format, map) };
+    return { ...image, leaf: servedLayer(await open.serve(file.path, format)) };
+  }
   const header = await readHeader(file);
   if (header.dataFile === undefined) return { ...image, header };
   const { path } = resolveReference(file.path, header.dataFile, 'raw');
@@ -174,9 +179,8 @@ async function stack(images: readonly OpenImage[]): Promise<Layer> {
   const cache: TableCache = tableCache();
   let layer: Layer | undefined;
   for (let depth = images.length - 1; depth >= 0; depth--) {
-    const { file, index, header, served, data } = images[depth]!;
-    if (served !== undefined) layer = servedLayer(served);
-    else if (header === undefined) layer = rawLayer(file, index);
+    const { file, index, header, leaf, data } = images[depth]!;
+    if (header === undefined) layer = leaf;
     else {
       const place = { data: data?.file ?? file, dataIndex: data?.index ?? index };
       layer = await openQcow2Layer({ header, tables: file, ...place, cache, depth, backing: layer });

@@ -2,7 +2,7 @@ import { FormatError } from '../errors.ts';
 import { hasQcow2Magic } from '../formats/qcow2-header.ts';
 import type { HostFile } from './host-file.ts';
 
-/** Formats QEMU reads for compose. `vhd` is what QEMU calls vpc. */
+/** Formats QEMU reads where compose does not itself. `vhd` is what QEMU calls vpc. */
 export type ServedFormat = 'vmdk' | 'vhdx' | 'vhd' | 'vdi';
 export type DiskFormat = 'raw' | 'qcow2' | ServedFormat;
 
