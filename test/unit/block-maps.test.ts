@@ -36,18 +36,15 @@ test.each(images)('the blocks of a %s are found where they are, across blocks an
   expect(await readBytes(disk, disk.size - 1, 1)).toEqual(Uint8Array.of(3));
 });
 
-test.each(images)(
-  'a %s whose data is cut off is an error, one cut in its last block reads on as zeros',
-  async (_, make) => {
-    const { bytes, blockSize } = make();
-    const cut = bytes.slice(0, bytes.length - blockSize - 512 - 10);
-    await using disk = await open(cut);
-    await expect((async () => disk.locate(0, 10))()).rejects.toMatchObject({
-      code: 'disk.truncated',
-      hint: expect.any(String),
-    });
-  },
-);
+test.each(images)('a %s whose data is cut off is an error', async (_, make) => {
+  const { bytes, blockSize } = make();
+  const cut = bytes.slice(0, bytes.length - blockSize - 512 - 10);
+  await using disk = await open(cut);
+  await expect((async () => disk.locate(0, 10))()).rejects.toMatchObject({
+    code: 'disk.truncated',
+    hint: expect.any(String),
+  });
+});
 
 test.each([
   { creator: 'win ', size: 3072, why: 'Hyper-V means the size' },
