@@ -33,6 +33,9 @@ async function main(path: string): Promise<void> {
     ],
   ]);
   const { codec } = (await disk.locate(0, disk.size)).find((each): each is Cluster => each.kind === 'compressed')!;
+  if (codec === 'zstd' && plain.engines.zstd !== undefined) {
+    ways.set('node:zlib zstdDecompressSync', (_, stored, into) => plain.unpack('zstd', stored, into));
+  }
   if (codec === 'deflate') {
     ways.set('node:zlib inflateRawSync', (_, stored, into) => plain.unpack('deflate', stored, into));
     const sync = await zlibSync();

@@ -23,18 +23,20 @@ export interface UnpackerOptions {
   readonly withoutLibraries?: boolean;
 }
 
-/** The best this host has for each codec: libdeflate before zlib; Node's zstd (22.15 on) before libzstd. */
+/**
+ * The best this host has for each codec: libdeflate before zlib, and libzstd before Node's zstd (22.15 on), which sets up
+ * a stream for every cluster and takes twice as long (bench/unpack.ts).
+ */
 export async function openUnpacker(options: UnpackerOptions = {}): Promise<Unpacker> {
   const koffi = options.withoutLibraries === true ? undefined : await loadKoffi();
   const libdeflate = optional(koffi, libdeflateInflate);
-  const nodeZstd = nodeUnzstd();
-  const libzstd = nodeZstd === undefined ? optional(koffi, libzstdUnpack) : undefined;
+  const libzstd = optional(koffi, libzstdUnpack);
   const deflate = libdeflate ?? zlibInflate;
-  const zstd = nodeZstd ?? libzstd;
+  const zstd = libzstd ?? nodeUnzstd();
   return {
     engines: {
       deflate: libdeflate === undefined ? 'zlib' : 'libdeflate',
-      zstd: nodeZstd !== undefined ? 'node' : libzstd !== undefined ? 'libzstd' : undefined,
+      zstd: libzstd !== undefined ? 'libzstd' : zstd !== undefined ? 'node' : undefined,
     },
     unpack: (codec, stored, into) => {
       if (codec === 'deflate') deflate(stored, into);
@@ -131,8 +133,8 @@ interface NodeZstd {
   readonly constants: { readonly ZSTD_d_windowLogMax?: number };
 }
 
-/** A window is allocated as the frame asks; no cluster is larger than 2^21 bytes. */
-const WINDOW_LOG_LIMIT = 22;
+/** A window is allocated as the frame asks; zstd's highest ordinary level, 19, asks for 2^23 bytes. */
+const WINDOW_LOG_LIMIT = 24;
 
 function nodeUnzstd(): UnpackFrame | undefined {
   const { zstdDecompressSync, constants } = zlib as unknown as NodeZstd;

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { random } from '../../fixtures/fuzz.ts';
 import { expectSameBytes, haveTools, qemuIo, scratch, tool } from '../../fixtures/qemu-disk.ts';
@@ -157,6 +157,26 @@ describe.skipIf(!qemu)(`disks of other makers read as in QEMU${needsQemu}`, () =
     await expectSameBytes(image, MiB, 'vhdx');
     await using disk = await openDisk(image);
     expect((await disk.locate(0, disk.size)).some(({ kind }) => kind === 'served')).toBe(true);
+  });
+
+  const linux = process.platform === 'linux';
+  test.skipIf(!linux)(`a server that dies is an error at once${linux ? '' : ' (skipped: needs /proc)'}`, async () => {
+    await using folder = await scratch();
+    const image = folder.file('disk.vmdk');
+    await tool('qemu-img', 'create', '-q', '-f', 'vmdk', image, '64M');
+    await using disk = await openDisk(image);
+    for (const task of await readdir('/proc/self/task')) {
+      const children = (await readFile(`/proc/self/task/${task}/children`, 'latin1')).split(' ').filter(Boolean);
+      for (const pid of children) {
+        const command = await readFile(`/proc/${pid}/cmdline`, 'latin1');
+        if (command.includes('qemu-nbd') && command.includes(image)) process.kill(Number(pid), 'SIGKILL');
+      }
+    }
+    await expect((async () => disk.locate(0, MiB))()).rejects.toMatchObject({ code: 'nbd.closed' });
+    await expect(disk.read(0, new Uint8Array(512))).rejects.toMatchObject({
+      code: 'nbd.closed',
+      evidence: { file: image },
+    });
   });
 
   test.skipIf(!nbdkit)(`another server than QEMU's${nbdkit ? '' : ' (skipped: nbdkit is not installed)'}`, async () => {
