@@ -9,6 +9,15 @@ export interface FileReference {
   readonly format: DiskFormat | undefined;
 }
 
+/** Names QEMU gives formats that are more than their bytes. */
+const FORMAT_DRIVERS: ReadonlyMap<string, DiskFormat> = new Map([
+  ['qcow2', 'qcow2'],
+  ['vmdk', 'vmdk'],
+  ['vhdx', 'vhdx'],
+  ['vpc', 'vhd'],
+  ['vdi', 'vdi'],
+]);
+
 /** Names QEMU gives formats and protocols whose bytes are the disk. */
 const RAW_DRIVERS = new Set(['raw', 'file', 'host_device']);
 const PROTOCOL_DRIVERS = new Set(['file', 'host_device']);
@@ -49,9 +58,10 @@ export function resolveReference(overlay: string, name: string, format: string |
 
 function formatNamed(overlay: string, name: string, format: string | undefined): DiskFormat | undefined {
   if (format === undefined || format === '') return undefined;
-  if (format === 'qcow2') return 'qcow2';
+  const known = FORMAT_DRIVERS.get(format);
+  if (known !== undefined) return known;
   if (RAW_DRIVERS.has(format)) return 'raw';
-  throw refused(overlay, name, `its format is ${format}, not raw or qcow2`);
+  throw refused(overlay, name, `its format is ${format}, which compose does not read`);
 }
 
 function parseJson(overlay: string, name: string): Json {
@@ -90,7 +100,8 @@ function unfold(overlay: string, name: string, node: Json): FileReference {
   }
   if (isObject(file) && filename === undefined) {
     const inner = unfold(overlay, name, file);
-    if (inner.format === 'qcow2') throw refused(overlay, name, 'it puts a format over qcow2');
+    const under = inner.format;
+    if (under !== undefined && under !== 'raw') throw refused(overlay, name, `it puts a format over ${under}`);
     return { path: inner.path, format: formatNamed(overlay, name, driver) };
   }
   throw refused(overlay, name, 'it names no local file');

@@ -3,16 +3,27 @@ import { PackError } from '../errors.ts';
 /** `T` now when it is known, or later; saves a promise for each of the many look-ups that hit a cache. */
 export type Awaitable<T> = T | Promise<T>;
 
+/** How a compressed cluster is stored: raw deflate, or zstd frames. */
+export type Codec = 'deflate' | 'zstd';
+
+/** What reads bytes that lie in no file of the host, an NBD session for instance. */
+export interface ByteServer {
+  /** Fills `into` from `offset`; several calls may run at the same time. */
+  read(offset: number, into: Uint8Array): Promise<void>;
+}
+
 /**
  * Where a run of the address space is stored. `data` and `compressed` name a host file by its index in
- * `BlockSource.files`, so that a worker thread can read it without going through the main thread.
+ * `BlockSource.files`, so that a worker thread can read it without going through the main thread; the bytes of `served`
+ * and `literal` go through it.
  */
 export type StoredExtent =
   | { readonly kind: 'zero'; readonly length: number }
   | { readonly kind: 'data'; readonly length: number; readonly file: number; readonly offset: number }
-  /** Part of a compressed cluster: inflate `storedLength` bytes at `offset` (raw deflate), drop `skip`, take `length`. */
+  /** Part of a compressed cluster: unpack `storedLength` bytes at `offset` by `codec`, drop `skip`, take `length`. */
   | {
       readonly kind: 'compressed';
+      readonly codec: Codec;
       readonly length: number;
       readonly file: number;
       readonly offset: number;
@@ -20,6 +31,8 @@ export type StoredExtent =
       readonly unpackedLength: number;
       readonly skip: number;
     }
+  /** Bytes that `from`, another process, hands out on request: it has them, no file of the host has. */
+  | { readonly kind: 'served'; readonly length: number; readonly from: ByteServer; readonly offset: number }
   /** Bytes held in memory: the edits of a seal laid over a disk. */
   | { readonly kind: 'literal'; readonly length: number; readonly bytes: Uint8Array };
 

@@ -1,11 +1,15 @@
 import { ComposeError, FormatError, PackError } from '../errors.ts';
 import { parseQcow2Header, QCOW2_HEADER_PREFIX, type Qcow2Header, qcow2HeaderArea } from '../formats/qcow2-header.ts';
 import { type FileReference, resolveReference } from './backing-name.ts';
+import { blockMapLayer, readBlockMap } from './block-map-layer.ts';
 import type { HostFile, OpenHostFile } from './host-file.ts';
-import { type DiskFormat, detectFormat } from './image-format.ts';
+import { type DiskFormat, detectFormat, type ServedFormat } from './image-format.ts';
 import { type Layer, rawLayer } from './layer.ts';
 import { naming } from './naming.ts';
 import { openQcow2Layer, type TableCache, tableCache } from './qcow2-layer.ts';
+import type { ServedDisk } from './served-disk.ts';
+import { servedLayer } from './served-layer.ts';
+import { openUnpacker, zstdMissing } from './unpacker.ts';
 
 /** An image and all that lies under it. */
 export interface Chain extends AsyncDisposable {
@@ -25,25 +29,39 @@ interface OpenImage {
   readonly index: number;
   readonly format: DiskFormat;
   readonly header: Qcow2Header | undefined;
+  /** Set when nothing lies under the image that compose itself would read. */
+  readonly leaf?: Layer;
   /** Set when the data of a qcow2 image lies in another file. */
   readonly data: { readonly file: HostFile; readonly index: number } | undefined;
 }
 
 /**
- * Opens `path` and every backing file under it.
- * @throws PackError where a file cannot be opened; FormatError where an image is damaged, not supported, or its
+ * Opens `path` and every backing file under it. What lies under an image that QEMU reads is QEMU's affair.
+ * @throws PackError where a file cannot be opened; HostError `zstd.missing`; FormatError where an image is damaged, not supported, or its
  *   backing files go round in a loop (`disk.backing-loop`)
  */
-export async function openChain(path: string, format: DiskFormat | undefined, open: OpenHostFile): Promise<Chain> {
+export async function openChain(path: string, format: DiskFormat | undefined, openers: Openers): Promise<Chain> {
   const files: HostFile[] = [];
+  const served: ServedDisk[] = [];
   const close = async (): Promise<void> => {
-    await Promise.all(files.splice(0).map((file) => file[Symbol.asyncDispose]()));
+    await Promise.all([...served.splice(0), ...files.splice(0)].map((each) => each[Symbol.asyncDispose]()));
   };
   try {
-    const images = await openImages({ path, format }, async (name) => {
-      const file = await open(name);
-      return { file, index: files.push(file) - 1 };
-    });
+    const images = await openImages(
+      { path, format },
+      {
+        file: async (name) => {
+          const file = await openers.file(name);
+          return { file, index: files.push(file) - 1 };
+        },
+        serve: async (name, kind) => {
+          const disk = await openers.serve(name, kind);
+          served.push(disk);
+          return disk;
+        },
+      },
+    );
+    if (images.some(({ header }) => header?.compression === 'zstd')) await requireZstd();
     const layer = await stack(images);
     return {
       layer,
@@ -57,9 +75,23 @@ export async function openChain(path: string, format: DiskFormat | undefined, op
   }
 }
 
-type OpenIndexed = (path: string) => Promise<{ readonly file: HostFile; readonly index: number }>;
+/** Said now and not from a worker in the middle of packing. */
+async function requireZstd(): Promise<void> {
+  if ((await openUnpacker()).engines.zstd === undefined) throw zstdMissing();
+}
 
-async function openImages(top: FileReference, open: OpenIndexed): Promise<OpenImage[]> {
+/** How a chain opens what it is made of. */
+export interface Openers {
+  readonly file: OpenHostFile;
+  readonly serve: (path: string, format: ServedFormat) => Promise<ServedDisk>;
+}
+
+interface IndexedOpeners {
+  readonly file: (path: string) => Promise<{ readonly file: HostFile; readonly index: number }>;
+  readonly serve: Openers['serve'];
+}
+
+async function openImages(top: FileReference, open: IndexedOpeners): Promise<OpenImage[]> {
   const images: OpenImage[] = [];
   const seen = new Set<string>();
   for (let next: FileReference | undefined = top; next !== undefined; ) {
@@ -85,19 +117,34 @@ async function openImages(top: FileReference, open: OpenIndexed): Promise<OpenIm
   return images;
 }
 
-async function openImage(reference: FileReference, overlay: string | undefined, open: OpenIndexed): Promise<OpenImage> {
+async function openImage(
+  reference: FileReference,
+  overlay: string | undefined,
+  open: IndexedOpeners,
+): Promise<OpenImage> {
   const { file, index } = await openReferenced(reference.path, overlay, 'backing', open);
   const format = reference.format ?? (await detectFormat(file));
-  if (format === 'raw') return { file, index, format, header: undefined, data: undefined };
+  const image = { file, index, format, header: undefined, data: undefined };
+  if (format === 'raw') return { ...image, leaf: rawLayer(file, index) };
+  if (format !== 'qcow2') {
+    const map = await readBlockMap(file, format);
+    if (map !== undefined) return { ...image, leaf: blockMapLayer(file, index, format, map) };
+    return { ...image, leaf: servedLayer(await open.serve(file.path, format)) };
+  }
   const header = await readHeader(file);
-  if (header.dataFile === undefined) return { file, index, format, header, data: undefined };
+  if (header.dataFile === undefined) return { ...image, header };
   const { path } = resolveReference(file.path, header.dataFile, 'raw');
-  return { file, index, format, header, data: await openReferenced(path, file.path, 'data', open) };
+  return { ...image, header, data: await openReferenced(path, file.path, 'data', open) };
 }
 
-async function openReferenced(path: string, referrer: string | undefined, what: 'backing' | 'data', open: OpenIndexed) {
+async function openReferenced(
+  path: string,
+  referrer: string | undefined,
+  what: 'backing' | 'data',
+  open: IndexedOpeners,
+) {
   try {
-    return await open(path);
+    return await open.file(path);
   } catch (cause) {
     if (referrer === undefined || !(cause instanceof ComposeError)) throw cause;
     const hint =
@@ -132,19 +179,12 @@ async function stack(images: readonly OpenImage[]): Promise<Layer> {
   const cache: TableCache = tableCache();
   let layer: Layer | undefined;
   for (let depth = images.length - 1; depth >= 0; depth--) {
-    const { file, index, header, data } = images[depth]!;
-    layer =
-      header === undefined
-        ? rawLayer(file, index)
-        : await openQcow2Layer({
-            header,
-            tables: file,
-            data: data?.file ?? file,
-            dataIndex: data?.index ?? index,
-            cache,
-            depth,
-            backing: layer,
-          });
+    const { file, index, header, leaf, data } = images[depth]!;
+    if (header === undefined) layer = leaf;
+    else {
+      const place = { data: data?.file ?? file, dataIndex: data?.index ?? index };
+      layer = await openQcow2Layer({ header, tables: file, ...place, cache, depth, backing: layer });
+    }
   }
   return layer!;
 }

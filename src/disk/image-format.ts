@@ -2,7 +2,20 @@ import { FormatError } from '../errors.ts';
 import { hasQcow2Magic } from '../formats/qcow2-header.ts';
 import type { HostFile } from './host-file.ts';
 
-export type DiskFormat = 'raw' | 'qcow2';
+/** Formats QEMU reads where compose does not itself. `vhd` is what QEMU calls vpc. */
+export type ServedFormat = 'vmdk' | 'vhdx' | 'vhd' | 'vdi';
+export type DiskFormat = 'raw' | 'qcow2' | ServedFormat;
+
+/** As people write them. */
+export const FORMAT_NAMES: Readonly<Record<DiskFormat, string>> = {
+  raw: 'raw',
+  qcow2: 'qcow2',
+  vmdk: 'VMDK',
+  vhdx: 'VHDX',
+  vhd: 'VHD',
+  vdi: 'VDI',
+};
+export const DISK_FORMATS = Object.keys(FORMAT_NAMES) as readonly DiskFormat[];
 
 /** Bytes from the beginning of a file, and from its end, that are looked at. */
 const HEAD = 512;
@@ -11,18 +24,20 @@ const TAIL = 512;
 interface Signature {
   readonly text: string;
   readonly at: number;
+  /** The format, where it is one compose reads. */
+  readonly format?: ServedFormat;
   readonly name: string;
-  /** What turns it into something compose reads. */
+  /** What turns it into something compose reads, where it is not. */
   readonly remedy: 'convert' | 'unpack';
 }
 
 const HEAD_SIGNATURES: readonly Signature[] = [
-  { text: 'KDMV', at: 0, name: 'VMDK', remedy: 'convert' },
-  { text: 'COWD', at: 0, name: 'VMDK', remedy: 'convert' },
-  { text: '# Disk DescriptorFile', at: 0, name: 'VMDK', remedy: 'convert' },
-  { text: 'vhdxfile', at: 0, name: 'VHDX', remedy: 'convert' },
-  { text: 'conectix', at: 0, name: 'VHD', remedy: 'convert' },
-  { text: '\x7f\x10\xda\xbe', at: 64, name: 'VDI', remedy: 'convert' },
+  { text: 'KDMV', at: 0, format: 'vmdk', name: 'VMDK', remedy: 'convert' },
+  { text: 'COWD', at: 0, format: 'vmdk', name: 'VMDK', remedy: 'convert' },
+  { text: '# Disk DescriptorFile', at: 0, format: 'vmdk', name: 'VMDK', remedy: 'convert' },
+  { text: 'vhdxfile', at: 0, format: 'vhdx', name: 'VHDX', remedy: 'convert' },
+  { text: 'conectix', at: 0, format: 'vhd', name: 'VHD', remedy: 'convert' },
+  { text: '\x7f\x10\xda\xbe', at: 64, format: 'vdi', name: 'VDI', remedy: 'convert' },
   { text: 'QED\0', at: 0, name: 'QED', remedy: 'convert' },
   { text: 'WithoutFreeSpace', at: 0, name: 'Parallels', remedy: 'convert' },
   { text: 'WithouFreSpacExt', at: 0, name: 'Parallels', remedy: 'convert' },
@@ -35,7 +50,7 @@ const HEAD_SIGNATURES: readonly Signature[] = [
 ];
 /** Formats that end in a footer; a fixed VHD is a raw disk but for it. */
 const TAIL_SIGNATURES: readonly Signature[] = [
-  { text: 'conectix', at: 0, name: 'VHD', remedy: 'convert' },
+  { text: 'conectix', at: 0, format: 'vhd', name: 'VHD', remedy: 'convert' },
   { text: 'koly', at: 0, name: 'DMG', remedy: 'convert' },
 ];
 
@@ -48,8 +63,9 @@ export async function detectFormat(file: HostFile): Promise<DiskFormat> {
   if (hasQcow2Magic(head)) return 'qcow2';
   const tail = await part(file, file.size - TAIL, TAIL);
   const known = find(HEAD_SIGNATURES, head) ?? find(TAIL_SIGNATURES, tail);
-  if (known !== undefined) throw unsupported(file.path, known);
-  return 'raw';
+  if (known === undefined) return 'raw';
+  if (known.format === undefined) throw unsupported(file.path, known);
+  return known.format;
 }
 
 function find(signatures: readonly Signature[], bytes: Uint8Array): Signature | undefined {
@@ -70,8 +86,12 @@ function unsupported(path: string, { name, remedy }: Signature): FormatError {
     remedy === 'convert'
       ? `Convert it first: \`qemu-img convert -O qcow2 ${path} disk.qcow2\`. If it is a raw disk that only looks like ${name}, say that its format is raw.`
       : 'Unpack it first, and give the disk image that was in it.';
-  return new FormatError('disk.unsupported-format', `Cannot read the disk: it is ${name}, not raw or qcow2 (${path})`, {
-    hint,
-    evidence: { file: path, format: name },
-  });
+  return new FormatError(
+    'disk.unsupported-format',
+    `Cannot read the disk: it is ${name}, which compose does not read (${path})`,
+    {
+      hint,
+      evidence: { file: path, format: name },
+    },
+  );
 }

@@ -1,10 +1,11 @@
 import { FormatError } from '../errors.ts';
 import { type BlockSource, checkRange, type StoredExtent } from './block-source.ts';
-import { type Chain, openChain } from './chain.ts';
+import { type Chain, type Openers, openChain } from './chain.ts';
 import { ExtentList } from './extent-list.ts';
 import { ExtentReader } from './extent-reader.ts';
 import { type OpenHostFile, openHostFile } from './host-file.ts';
 import type { DiskFormat } from './image-format.ts';
+import { type ServeDisk, serveDisk } from './served-disk.ts';
 
 /** A disk image, with the backing files it needs, open for reading. Disposing it closes the files. */
 export interface Disk extends BlockSource {
@@ -16,24 +17,35 @@ export interface Disk extends BlockSource {
 
 export interface OpenDiskOptions {
   /**
-   * @default told by the file's magic number. Say `raw` for a disk a stranger wrote: a guest can put a qcow2 header
-   * with any backing file name on its raw disk
+   * @default told by the file's magic number. Say `raw` for a disk a stranger wrote: a guest can put the header
+   * of another format, which names any file of the host, on its raw disk
    */
   readonly format?: DiskFormat;
+  /** Ends the reading of formats that QEMU serves. */
+  readonly signal?: AbortSignal;
 }
 
 /**
- * Opens a raw disk (a file or a block device) or a qcow2 image. Nothing is locked and nothing is ever written.
+ * Opens a raw disk (a file or a block device) or a qcow2 image, or has QEMU serve one of the formats it reads. Nothing is
+ * ever written; compose locks nothing, QEMU locks what it serves against writers.
  * @throws PackError `disk.not-found`, `disk.not-permitted`, `disk.backing-missing` …; FormatError `disk.empty`,
- *   `disk.unsupported-format`, `qcow2.truncated`, `qcow2.dirty` …
+ *   `disk.unsupported-format`, `qcow2.truncated`, `qcow2.dirty`, `disk.not-served` …;
+ *   HostError `tool.missing`, `zstd.missing`
  */
 export function openDisk(path: string, options: OpenDiskOptions = {}): Promise<Disk> {
-  return openDiskWith(openHostFile, path, options);
+  return openDiskWith(openHostFile, path, options, serveDisk);
 }
 
 /** `openDisk` over another way to open files, for tests that keep them in memory. */
-export async function openDiskWith(open: OpenHostFile, path: string, options: OpenDiskOptions): Promise<Disk> {
-  const chain = await openChain(path, options.format, open);
+export async function openDiskWith(
+  open: OpenHostFile,
+  path: string,
+  options: OpenDiskOptions,
+  serve: ServeDisk = serveDisk,
+): Promise<Disk> {
+  const { signal } = options;
+  const openers: Openers = { file: open, serve: (name, kind) => serve(name, kind, { signal }) };
+  const chain = await openChain(path, options.format, openers);
   if (chain.layer.size === 0) {
     await chain[Symbol.asyncDispose]();
     throw new FormatError('disk.empty', `Cannot read the disk: it has 0 bytes (${path})`, {

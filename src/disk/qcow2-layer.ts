@@ -135,7 +135,9 @@ class Qcow2Layer implements Layer {
     if (found.kind === 'compressed') {
       // QEMU rounds the length of a stream up to a sector, which may lie past the end of the file.
       const storedLength = Math.min(found.storedLength, data.size - found.offset);
-      out.add({ ...found, length, file: dataIndex, storedLength, unpackedLength: header.clusterSize, skip });
+      const { kind, offset } = found;
+      const { compression: codec, clusterSize: unpackedLength } = header;
+      out.add({ kind, codec, length, file: dataIndex, offset, storedLength, unpackedLength, skip });
       return;
     }
     // The last cluster may be there in part only; the rest of it reads as zeros, in QEMU too.

@@ -48,11 +48,14 @@ const EXTENSION_HEADER_LENGTH = 8;
 const FEATURE_NAME_LENGTH = 48;
 
 const CRYPT_METHODS: Readonly<Record<number, string>> = { 1: 'AES', 2: 'LUKS' };
-const COMPRESSION_TYPES: Readonly<Record<number, string>> = { 0: 'deflate', 1: 'zstd' };
+const COMPRESSION_TYPES: Readonly<Record<number, Qcow2Compression>> = { 0: 'deflate', 1: 'zstd' };
 
 /** Incompatible feature bits. */
 const FEATURE = { dirty: 0, corrupt: 1, externalData: 2, compressionType: 3, extendedL2: 4 } as const;
 const KNOWN_FEATURES = (1n << 5n) - 1n;
+
+/** How the compressed clusters of an image are stored: raw deflate, or zstd frames. */
+export type Qcow2Compression = 'deflate' | 'zstd';
 
 /** The part of a header that reading needs. Offsets are bytes of the file. */
 export interface Qcow2Header {
@@ -66,6 +69,7 @@ export interface Qcow2Header {
   /** Entries of one L2 table; it fills a cluster. */
   readonly l2Entries: number;
   readonly extendedL2: boolean;
+  readonly compression: Qcow2Compression;
   readonly backing: { readonly name: string; readonly format: string | undefined } | undefined;
   /** Name of the file guest data lies in, when it does not lie in this one. */
   readonly dataFile: string | undefined;
@@ -123,6 +127,7 @@ export function parseQcow2Header(area: Uint8Array): Qcow2Header {
   const view = viewOf(area);
   const version = view.getUint32(HEADER.version) as 2 | 3;
   const headerLength = version === 2 ? VERSION_2_LENGTH : versionThreeLength(view, clusterSize);
+  const compressionType = version === 2 ? 0 : compressionTypeOf(view, headerLength);
   const backingOffset = u64(view, HEADER.backingFileOffset);
   if (backingOffset > clusterSize) {
     throw damaged(`the backing file name at byte ${backingOffset} is outside the first cluster (${clusterSize} bytes)`);
@@ -145,12 +150,15 @@ export function parseQcow2Header(area: Uint8Array): Qcow2Header {
   if (has(features, FEATURE.externalData) && extensions.dataFile === undefined) {
     throw damaged('its data lies in another file, whose name is missing from the header');
   }
+  const compression = COMPRESSION_TYPES[compressionType];
+  if (compression === undefined) throw unsupported(`unknown compression (type ${compressionType})`);
   const l2Entries = clusterSize / (extendedL2 ? 16 : 8);
   return {
     version,
     clusterSize,
     l2Entries,
     extendedL2,
+    compression,
     ...parseGeometry(view, clusterSize, l2Entries),
     backing: parseBacking(area, backingOffset, clusterSize, extensions.backingFormat),
     dataFile: has(features, FEATURE.externalData) ? extensions.dataFile : undefined,
@@ -165,14 +173,16 @@ function versionThreeLength(view: DataView, clusterSize: number): number {
   }
   const order = view.getUint32(HEADER.refcountOrder);
   if (order > REFCOUNT_ORDER_LIMIT) throw damaged(`reference counts of 2^${order} bits are impossible`);
-  const type =
-    length > HEADER.compressionType && view.byteLength > HEADER.compressionType
-      ? view.getUint8(HEADER.compressionType)
-      : 0;
+  return length;
+}
+
+/** @throws FormatError `qcow2.damaged` when the field and its feature bit contradict each other, as in QEMU */
+function compressionTypeOf(view: DataView, headerLength: number): number {
+  const present = headerLength > HEADER.compressionType && view.byteLength > HEADER.compressionType;
+  const type = present ? view.getUint8(HEADER.compressionType) : 0;
   const declared = has(view.getBigUint64(HEADER.incompatibleFeatures), FEATURE.compressionType);
   if (declared !== (type !== 0)) throw damaged(`compression type ${type} contradicts its feature bits`);
-  if (type !== 0) throw unsupported(`${COMPRESSION_TYPES[type] ?? `unknown (${type})`} compression, not deflate`);
-  return length;
+  return type;
 }
 
 function checkFeatures(features: bigint, names: readonly Qcow2Feature[]): void {

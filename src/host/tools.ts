@@ -6,6 +6,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   'qemu-system-x86_64': 'qemu-system-x86',
   'qemu-system-aarch64': 'qemu-system-arm',
   'qemu-img': 'qemu-utils',
+  'qemu-nbd': 'qemu-utils',
   mmdebstrap: 'mmdebstrap',
   mke2fs: 'e2fsprogs',
   mformat: 'mtools',

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HostError, MachineError } from '../errors.ts';
+import { killGroup, spawnTied } from '../host/tied-process.ts';
 import { packageOf, which } from '../host/tools.ts';
 
 /** How a QEMU ended. */
@@ -37,9 +38,8 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Starts QEMU so that it ends with compose however compose ends: the kernel sends it SIGKILL when its parent is gone
- * (prctl PR_SET_PDEATHSIG through setpriv), and where there is no setpriv a shell watches a pipe for that.
- * The command is kept as a script, `qemu.sh`, in `folder`.
+ * Starts QEMU so that it ends with compose however compose ends (`spawnTied`). The command is kept as a script,
+ * `qemu.sh`, in `folder`.
  * @throws HostError `qemu.missing`
  */
 export async function startQemu(program: string, argv: readonly string[], folder: string): Promise<QemuProcess> {
@@ -51,16 +51,8 @@ export async function startQemu(program: string, argv: readonly string[], folder
   }
   const script = `#!/bin/sh\nexec ${[path, ...argv].map(quote).join(' ')}\n`;
   await writeFile(join(folder, 'qemu.sh'), script, { mode: 0o700 });
-  const setpriv = process.platform === 'linux' ? which('setpriv') : undefined;
-  const child =
-    setpriv === undefined
-      ? spawn('/bin/sh', ['-c', WATCHDOG, 'sh', path, ...argv], { detached: true, stdio: ['pipe', 'ignore', 'pipe'] })
-      : spawn(setpriv, ['--pdeathsig', 'KILL', path, ...argv], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
-  return watch(child, folder);
+  return watch(spawnTied(path, argv), folder);
 }
-
-/** Runs its arguments and kills them when standard input closes. */
-const WATCHDOG = '"$@" </dev/null & child=$!; { cat >/dev/null; kill -KILL "$child"; } <&0 & wait "$child"';
 
 function watch(child: ChildProcess, folder: string): QemuProcess {
   let stderr = '';
@@ -85,13 +77,7 @@ function watch(child: ChildProcess, folder: string): QemuProcess {
     exited,
     stderr: () => stderr,
     [Symbol.asyncDispose]: async () => {
-      if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-        try {
-          process.kill(-child.pid, 'SIGKILL');
-        } catch {
-          // It ended by itself in between.
-        }
-      }
+      killGroup(child);
       await exited;
     },
   };

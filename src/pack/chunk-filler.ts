@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { inflateRawSync } from 'node:zlib';
+import type { Codec } from '../disk/block-source.ts';
+import type { Unpacker } from '../disk/unpacker.ts';
 import { type Job, KIND, OPERATION } from './chunk.ts';
 
 /** Bytes a part has at most: what of a chunk is in memory at a time. */
@@ -8,16 +9,18 @@ const PART = 1024 * 1024;
 /** Puts chunks together from literals and the image's files. */
 export class ChunkFiller {
   readonly #paths: readonly string[];
+  readonly #unpacker: Unpacker;
   readonly #stop: Int32Array;
   readonly #descriptors: (number | undefined)[] = [];
   readonly #part = Buffer.alloc(PART);
   #stored = Buffer.alloc(64 * 1024);
-  /** The compressed cluster inflated last: its neighbours in a chunk are parts of the same one. */
+  /** The compressed cluster unpacked last: its neighbours in a chunk are parts of the same one. */
   #cluster = { file: -1, offset: -1, bytes: Buffer.alloc(0) };
 
   /** `stop` is one number; anything but 0 ends the chunk at hand. */
-  constructor(paths: readonly string[], stop: Int32Array) {
+  constructor(paths: readonly string[], unpacker: Unpacker, stop: Int32Array) {
     this.#paths = paths;
+    this.#unpacker = unpacker;
     this.#stop = stop;
   }
 
@@ -38,7 +41,7 @@ export class ChunkFiller {
         } else if (kind === KIND.data) {
           this.#read(file, offset + done, target);
         } else {
-          this.#inflate(operations.subarray(op, op + OPERATION), done, target);
+          this.#unpack(kind === KIND.zstd ? 'zstd' : 'deflate', operations.subarray(op, op + OPERATION), done, target);
         }
         done += target.length;
         filled += target.length;
@@ -64,20 +67,24 @@ export class ChunkFiller {
     }
   }
 
-  #inflate(operation: Float64Array, done: number, target: Buffer): void {
+  #unpack(codec: Codec, operation: Float64Array, done: number, target: Buffer): void {
     const [, , file = 0, offset = 0, storedLength = 0, unpackedLength = 0, skip = 0] = operation;
     if (this.#cluster.file !== file || this.#cluster.offset !== offset) {
       if (this.#stored.length < storedLength) this.#stored = Buffer.alloc(storedLength);
       const stored = this.#stored.subarray(0, storedLength);
       this.#read(file, offset, stored);
-      // The stored length is rounded up to sectors, so what follows the stream is not an error.
-      const bytes = inflateRawSync(stored, { maxOutputLength: unpackedLength, finishFlush: 2 });
-      this.#cluster = { file, offset, bytes };
+      if (this.#cluster.bytes.length !== unpackedLength) this.#cluster.bytes = Buffer.alloc(unpackedLength);
+      // Nothing is known of the room while it is written.
+      this.#cluster.file = -1;
+      try {
+        this.#unpacker.unpack(codec, stored, this.#cluster.bytes);
+      } catch (error) {
+        throw new Error(`the ${codec} cluster at byte ${offset} cannot be unpacked: ${(error as Error).message}`);
+      }
+      this.#cluster.file = file;
+      this.#cluster.offset = offset;
     }
-    const part = this.#cluster.bytes.subarray(skip + done, skip + done + target.length);
-    if (part.length < target.length)
-      throw new Error(`the compressed cluster at byte ${offset} inflates to too few bytes`);
-    target.set(part);
+    this.#cluster.bytes.copy(target, 0, skip + done, skip + done + target.length);
   }
 
   #open(file: number): number {

@@ -7,7 +7,7 @@ const PLAIN_CHUNK = 1024 * 1024;
 
 /** Numbers an operation takes in `Job.operations`. */
 export const OPERATION = 7;
-export const KIND = { literal: 0, zero: 1, data: 2, compressed: 3 } as const;
+export const KIND = { literal: 0, zero: 1, data: 2, deflate: 3, zstd: 4 } as const;
 
 /**
  * One chunk: what it is made of, in order. Each operation is seven numbers: kind, length, file, offset, stored length,

@@ -1,8 +1,11 @@
-import type { BlockSource, StoredExtent } from '../disk/block-source.ts';
+import type { BlockSource, ByteServer, StoredExtent } from '../disk/block-source.ts';
 import { type Job, KIND, OPERATION } from './chunk.ts';
 
 const FIRST_ROOM = 64;
 const FIRST_LITERALS = 64 * 1024;
+/** Served bytes are asked for in pieces of this length, `READ_AHEAD` of them before the first is there. */
+const PIECE = 1024 * 1024;
+const READ_AHEAD = 4;
 
 /**
  * Cuts a stream of literal bytes, zeros and references to stored extents into chunks of one size and hands each to
@@ -17,6 +20,8 @@ export class Cutter {
   #literalLength = 0;
   #length = 0;
   #index = 0;
+  /** Room for served bytes that nobody writes into at the moment. */
+  readonly #spare: Uint8Array[] = [];
   /** Bytes taken in so far. */
   written = 0;
 
@@ -56,16 +61,41 @@ export class Cutter {
   async #extent(extent: StoredExtent): Promise<void> {
     if (extent.kind === 'literal') return this.literal(extent.bytes);
     if (extent.kind === 'zero') return this.zeros(extent.length);
+    if (extent.kind === 'served') return this.#served(extent.from, extent.offset, extent.length);
     for (let at = 0; at < extent.length; ) {
       const length = Math.min(extent.length - at, this.#chunk - this.#length);
       if (extent.kind === 'data') {
         this.#operation(KIND.data, length, extent.file, extent.offset + at, 0, 0, 0);
       } else {
-        const { file, offset, storedLength, unpackedLength, skip } = extent;
-        this.#operation(KIND.compressed, length, file, offset, storedLength, unpackedLength, skip + at);
+        const { codec, file, offset, storedLength, unpackedLength, skip } = extent;
+        this.#operation(KIND[codec], length, file, offset, storedLength, unpackedLength, skip + at);
       }
       at += length;
       if (this.#length === this.#chunk) await this.#flush();
+    }
+  }
+
+  /** Served bytes become literals. What was asked for ahead is all that is in memory, however slow the workers are. */
+  async #served(from: ByteServer, offset: number, length: number): Promise<void> {
+    const ahead: Promise<Uint8Array>[] = [];
+    const ask = async (at: number, room: Uint8Array): Promise<Uint8Array> => {
+      const piece = room.subarray(0, Math.min(PIECE, length - at));
+      await from.read(offset + at, piece);
+      return piece;
+    };
+    let asked = 0;
+    for (let done = 0; done < length; ) {
+      while (asked < length && ahead.length < READ_AHEAD) {
+        const reading = ask(asked, this.#spare.pop() ?? new Uint8Array(PIECE));
+        // Its turn comes later; until then a rejection must not count as unhandled.
+        reading.catch(() => {});
+        ahead.push(reading);
+        asked += Math.min(PIECE, length - asked);
+      }
+      const piece = await ahead.shift()!;
+      await this.literal(piece);
+      done += piece.length;
+      this.#spare.push(new Uint8Array(piece.buffer));
     }
   }
 

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import { loadNativeLibrary } from '../host/native-library.ts';
+import { LIBDEFLATE, loadNativeLibrary } from '../host/native-library.ts';
 import type { Engine } from './codec.ts';
 import { joined } from './joined.ts';
 
@@ -9,8 +9,6 @@ const CHUNK = 1024 * 1024;
 /** RFC 1952: byte 9 tells the operating system; 255 is "unknown", what libdeflate writes. */
 const GZIP_OS = 9;
 const OS_UNKNOWN = 255;
-
-const LIBRARIES = ['libdeflate.so.0', 'libdeflate.0.dylib', 'libdeflate.dylib'];
 
 /** Node's own zlib, which has no level above 9. */
 export function zlibEngine(level: number): Engine {
@@ -32,7 +30,7 @@ export function zlibEngine(level: number): Engine {
 
 /** @throws Error where koffi or the library is missing */
 export async function libdeflateEngine(level: number): Promise<Engine> {
-  const { library } = await loadNativeLibrary(LIBRARIES);
+  const { library } = await loadNativeLibrary(LIBDEFLATE);
   const allocate = library.func('void *libdeflate_alloc_compressor(int level)');
   const free = library.func('void libdeflate_free_compressor(void *c)');
   const bound = library.func('size_t libdeflate_gzip_compress_bound(void *c, size_t n)');

@@ -1,3 +1,4 @@
+import type { DiskFormat } from '../disk/image-format.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import type { EngineName } from './codec.ts';
 import type { FileType } from './filetypes.ts';
@@ -8,7 +9,7 @@ export interface PackOptions {
   /** Path of the disk image. */
   readonly disk: string;
   /** Format of the image; found by its magic where it is not given. */
-  readonly format?: 'raw' | 'qcow2';
+  readonly format?: DiskFormat;
   /** Folder for the artifacts; made where it does not exist. */
   readonly out: string;
   /** Base name of the artifacts. */

@@ -27,7 +27,9 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   if (filetypes.length === 0) throw new PackError('pack.no-output', 'Cannot pack: no filetype was asked for');
   const engines = await openEngines(options);
   const edits = [...(options.seal === false ? [] : sealEdits({ user: options.user })), ...(options.edits ?? [])];
-  await using disk = await openDisk(options.disk, options.format === undefined ? {} : { format: options.format });
+  const { signal } = context;
+  const format = options.format === undefined ? {} : { format: options.format };
+  await using disk = await openDisk(options.disk, { signal, ...format });
   const kinds = [...(options.packages ? ['packages' as const] : []), ...new Set(options.sbom)];
   const trees = filetypes.some((type) => FILE_TYPES[type].content === 'tree');
   const needsRoot = edits.length > 0 || trees || kinds.length > 0;

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import { openUnpacker } from '../disk/unpacker.ts';
 import type { Compression, FromWorker, Job, Result, ToWorker } from './chunk.ts';
 import { ChunkFiller } from './chunk-filler.ts';
 import type { Engine } from './codec.ts';
@@ -13,8 +14,8 @@ export function serve(port: MessagePort): void {
   const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
   const open = async (message: Extract<ToWorker, { type: 'open' }>): Promise<void> => {
     const { compression, files, stop } = message;
-    const engine = await openCompression(compression);
-    bench = new Workbench(new ChunkFiller(files, new Int32Array(stop)), engine);
+    const [engine, unpacker] = await Promise.all([openCompression(compression), openUnpacker()]);
+    bench = new Workbench(new ChunkFiller(files, unpacker, new Int32Array(stop)), engine);
     send({ type: 'ready' });
   };
   port.on('message', (message: ToWorker) => {

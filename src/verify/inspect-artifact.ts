@@ -1,5 +1,6 @@
 import { open, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DiskFormat } from '../disk/image-format.ts';
 import { FormatError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { type CompressedKind, compressedKind, decompress } from '../host/decompress.ts';
@@ -13,19 +14,26 @@ const BLOCK = 64 * 1024;
 /**
  * Describes a disk image, or an artifact: a tar is read as it streams, a compressed disk through a sparse copy in a
  * private temporary folder.
+ * @param format of a disk image; found by its magic number where it is not given
  * @throws FormatError `inspect.unknown`, `inspect.unreadable`; the errors of decompressing and of reading a disk
  */
-export async function inspect(path: string, context: Context): Promise<Inspection> {
+export async function inspect(path: string, context: Context, format?: DiskFormat): Promise<Inspection> {
+  const { signal } = context;
+  if (format !== undefined) return inspectDisk(path, { format, signal });
   const kind = await compressedKind(path).catch((cause: NodeJS.ErrnoException) => {
     throw new FormatError('inspect.unreadable', `Cannot read ${path}: ${cause.message}`, { cause });
   });
-  if (kind === undefined) return inspectDisk(path);
+  if (kind === undefined) return inspectDisk(path, { signal });
   const { size } = await stat(path);
   if (await isTar(path, kind)) return { ...(await inspectTar(decompress(path, kind), context)), size };
   await using folder = await temporaryFolder('compose-inspect-');
   const raw = join(folder.path, 'disk.raw');
   await expandSparse(decompress(path, kind), raw, context);
-  return { ...(await inspectDisk(raw)), format: `raw, compressed by ${kind}`, chain: [path] };
+  return {
+    ...(await inspectDisk(raw, { format: 'raw', signal })),
+    format: `raw, compressed by ${kind}`,
+    chain: [path],
+  };
 }
 
 async function isTar(path: string, kind: CompressedKind): Promise<boolean> {

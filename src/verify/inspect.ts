@@ -1,6 +1,5 @@
 import { slice } from '../disk/block-source.ts';
-import type { Disk } from '../disk/open.ts';
-import { openDisk } from '../disk/open.ts';
+import { type Disk, type OpenDiskOptions, openDisk } from '../disk/open.ts';
 import { type PartitionTable, readPartitions } from '../disk/partitions.ts';
 import { isComposeError } from '../errors.ts';
 import { type FileTree, readPath } from '../filesystem/file-tree.ts';
@@ -80,8 +79,8 @@ export interface Requirement {
 }
 
 /** Describes a disk image without changing it. @throws the errors of opening and reading it */
-export async function inspectDisk(path: string): Promise<Inspection> {
-  await using disk = await openDisk(path);
+export async function inspectDisk(path: string, options: OpenDiskOptions = {}): Promise<Inspection> {
+  await using disk = await openDisk(path, options);
   const table = await readPartitions(disk);
   const partitions = await describePartitions(disk, table);
   const base = {

@@ -9,6 +9,7 @@ const followed: { name: string; format?: string; path: string; as?: string; why:
   { name: 'dir/a:b', path: '/images/dir/a:b', why: 'a colon after a slash is part of a name' },
   { name: 'file:/abs/b', format: 'file', path: '/abs/b', as: 'raw', why: 'the protocol as a format means raw' },
   { name: 'file:rel', path: resolve('rel'), why: 'QEMU takes it from the working folder' },
+  { name: 'b', format: 'vpc', path: '/images/b', as: 'vhd', why: "QEMU's name of VHD" },
   { name: 'b', format: 'host_device', path: '/images/b', as: 'raw', why: 'an old name for raw devices' },
   { name: 'json:{"file.filename":"/b"}', format: 'raw', path: '/b', as: 'raw', why: 'the format of the header' },
   { name: 'json:{"driver":"qcow2","file":{"driver":"file","filename":"/b"}}', path: '/b', as: 'qcow2', why: 'nested' },
@@ -36,7 +37,7 @@ const refused: { name: string; format?: string; says: string; why: string }[] = 
   { name: 'nbd:localhost:10809', says: 'nbd', why: 'a network' },
   { name: 'https://host/x.qcow2', says: 'https', why: 'a network' },
   { name: ':x', says: 'empty protocol', why: 'QEMU finds no protocol either' },
-  { name: 'b', format: 'vmdk', says: 'vmdk', why: 'a format not read here' },
+  { name: 'b', format: 'qed', says: 'qed', why: 'a format not read here' },
   { name: 'json:{', says: 'not an object', why: 'no JSON' },
   { name: 'json:[1]', says: 'not an object', why: 'no object' },
   { name: 'json:{"driver":"nbd","host":"x"}', says: '"host"', why: 'a network' },
@@ -44,6 +45,11 @@ const refused: { name: string; format?: string; says: string; why: string }[] = 
   { name: 'json:{"driver":"qcow2","backing":null,"file":{"filename":"/b"}}', says: '"backing"', why: 'another chain' },
   { name: 'json:{"driver":"qcow2","file":"node0"}', says: 'no local file', why: 'a node of a running QEMU' },
   { name: 'json:{"driver":"luks","file":{"filename":"/b"}}', says: 'luks', why: 'a format not read here' },
+  {
+    name: 'json:{"driver":"vmdk","file":{"driver":"vhdx","file":{"filename":"/b"}}}',
+    says: 'over vhdx',
+    why: 'stacked, of other makers',
+  },
   {
     name: 'json:{"driver":"raw","file":{"driver":"qcow2","file":{"filename":"/b"}}}',
     says: 'over qcow2',

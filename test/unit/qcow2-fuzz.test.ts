@@ -24,6 +24,7 @@ const tops = [
   }),
   handMadeQcow2({ clusters: [fill(1)], features: 4n, dataFile: '/base' }),
   handMadeQcow2({ clusters: [fill(1), fill(2)], clusterBits: 14 }),
+  handMadeQcow2({ clusters: [{ zstd: fill(1) }, fill(2), { zstd: fill(3) }], features: 8n, compressionType: 1 }),
 ];
 
 test('a damaged qcow2 image is a ComposeError or a disk, and leaves no file open', async () => {

@@ -1,18 +1,25 @@
+import type { Argv } from 'yargs';
 import { inspect } from '../../verify/inspect-artifact.ts';
 import { inspectText } from '../../verify/inspect-text.ts';
-import type { Verb } from '../command.ts';
+import type { GlobalOptions, Verb } from '../command.ts';
+import { type DiskFormatFlag, diskFormatFlag } from '../disk-format-flag.ts';
 
-export const inspectVerb: Verb<{ path: string }> = {
+type Flags = DiskFormatFlag & { path: string };
+
+export const inspectVerb: Verb<Flags> = {
   command: 'inspect <path>',
   describe: 'partitions, file systems, system, packages and what MAAS would need, of a disk or an artifact',
   examples: [
     ['inspect disk.qcow2', 'a disk and its backing chain'],
+    ['inspect appliance.vmdk', 'a disk of another maker, read through qemu-nbd'],
     ['inspect images/debian-12-amd64.tar.gz --json', 'a tgz, as JSON'],
   ],
   options: (yargs) =>
-    yargs.positional('path', { type: 'string', demandOption: true, describe: 'a disk image, a tgz or a ddgz' }),
-  run: async ({ path }, context) => {
-    const data = await inspect(path, context);
+    yargs
+      .positional('path', { type: 'string', demandOption: true, describe: 'a disk image, a tgz or a ddgz' })
+      .options(diskFormatFlag) as unknown as Argv<Flags & GlobalOptions>,
+  run: async ({ path, 'disk-format': format }, context) => {
+    const data = await inspect(path, context, format);
     return { data, text: inspectText(path, data) };
   },
 };

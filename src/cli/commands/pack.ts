@@ -4,17 +4,19 @@ import { parseFileTypes } from '../../pack/filetypes.ts';
 import { pack } from '../../pack/pack.ts';
 import { artifactText } from '../artifact-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
+import { type DiskFormatFlag, diskFormatFlag } from '../disk-format-flag.ts';
 import { type PackFlags, packFlags, packSettings } from './build.ts';
 
-type Flags = PackFlags & {
-  disk: string;
-  format: string[];
-  out: string;
-  name: string | undefined;
-  seal: boolean;
-  title: string | undefined;
-  'base-image': string | undefined;
-};
+type Flags = PackFlags &
+  DiskFormatFlag & {
+    disk: string;
+    format: string[];
+    out: string;
+    name: string | undefined;
+    seal: boolean;
+    title: string | undefined;
+    'base-image': string | undefined;
+  };
 
 export const packVerb: Verb<Flags> = {
   command: 'pack <disk>',
@@ -26,9 +28,14 @@ export const packVerb: Verb<Flags> = {
   ],
   options: (yargs) =>
     packFlags(yargs)
-      .positional('disk', { type: 'string', demandOption: true, describe: 'a raw or qcow2 image' })
+      .positional('disk', {
+        type: 'string',
+        demandOption: true,
+        describe: 'an image: raw, qcow2, VMDK, VHDX, VHD or VDI',
+      })
       .options({
         format: { type: 'string', array: true, default: ['tgz'], describe: 'MAAS filetypes, comma-separated' },
+        ...diskFormatFlag,
         out: { type: 'string', default: 'images', describe: 'folder for the artifacts' },
         name: { type: 'string', describe: "base name of the artifacts; the disk's by default" },
         seal: { type: 'boolean', default: true, describe: 'take out identity, keys, state and logs' },
@@ -36,14 +43,15 @@ export const packVerb: Verb<Flags> = {
         'base-image': { type: 'string', describe: 'base_image in MAAS, such as ubuntu/noble' },
       }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
-    const name = flags.name ?? basename(flags.disk).replace(/\.(qcow2|raw|img)$/, '');
+    const name = flags.name ?? basename(flags.disk).replace(/\.(qcow2|raw|img|vmdk|vhdx|vhd|vpc|vdi)$/, '');
     const maas = {
       name,
       ...(flags.title === undefined ? {} : { title: flags.title }),
       ...(flags['base-image'] === undefined ? {} : { base_image: flags['base-image'] }),
     };
     const filetypes = parseFileTypes(flags.format);
-    const options = { disk: flags.disk, out: resolve(flags.out), name, filetypes, seal: flags.seal, maas };
+    const format = flags['disk-format'] === undefined ? {} : { format: flags['disk-format'] };
+    const options = { disk: flags.disk, ...format, out: resolve(flags.out), name, filetypes, seal: flags.seal, maas };
     const result = await pack({ ...options, ...packSettings(flags) }, context);
     return { data: result, text: artifactText(result, maas) };
   },

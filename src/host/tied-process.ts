@@ -1,0 +1,27 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { which } from './tools.ts';
+
+/** Runs its arguments and kills them when standard input closes. */
+const WATCHDOG = '"$@" </dev/null & child=$!; { cat >/dev/null; kill -KILL "$child"; } <&0 & wait "$child"';
+
+/**
+ * Starts the program at `path` so that it ends with compose however compose ends: the kernel sends it SIGKILL when its
+ * parent is gone (prctl PR_SET_PDEATHSIG through setpriv), and where there is no setpriv a shell watches a pipe for that.
+ * It leads a process group of its own; standard error is a pipe.
+ */
+export function spawnTied(path: string, argv: readonly string[]): ChildProcess {
+  const setpriv = process.platform === 'linux' ? which('setpriv') : undefined;
+  return setpriv === undefined
+    ? spawn('/bin/sh', ['-c', WATCHDOG, 'sh', path, ...argv], { detached: true, stdio: ['pipe', 'ignore', 'pipe'] })
+    : spawn(setpriv, ['--pdeathsig', 'KILL', path, ...argv], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+/** Kills the process group of `child`, unless it has ended already. */
+export function killGroup(child: ChildProcess): void {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // It ended by itself in between.
+  }
+}
