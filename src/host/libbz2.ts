@@ -107,8 +107,9 @@ export class Bzip2Decoder {
   }
 
   /** @throws Bzip2Error when the file is empty or cut short */
-  *finish(): Generator<Uint8Array> {
+  finish(): Iterable<Uint8Array> {
     if (this.#open || this.#streams === 0) throw new Bzip2Error(CUT_SHORT);
+    return [];
   }
 
   #begin(): void {
