@@ -4,7 +4,7 @@ import { appendFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { mutate, random } from '../../fixtures/fuzz.ts';
 import { openDisk } from '../../src/disk/open.ts';
 import { isComposeError } from '../../src/errors.ts';
@@ -22,6 +22,9 @@ const BIG = { maxBuffer: 512 * 1024 * 1024, encoding: 'buffer' } as const;
 const BLOCK = 12 * 1024 * 1024;
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+// Encoding blocks of 12 MiB takes its time on a busy machine.
+vi.setConfig({ testTimeout: 180_000 });
 
 let folder = '';
 beforeAll(async () => {
