@@ -1,18 +1,17 @@
 /**
  * `npm run bench`: compose's packing beside the ways people pack today, on the same disk in the same run. Prints ratios
  * of time and output size with peak memory and temporary space, and writes them with the machine's facts to
- * `bench/results/pack.json`. Needs root for the rivals that read through the kernel's own mount.
+ * `bench/results/pack.json`. `npm run bench -- txz tbz` compares these outputs only; `--disk=<qcow2>` takes another disk than
+ * Debian 12 from packages. Needs root for the rivals that read through the kernel's own mount.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
-import { benchDisk, mountRoot } from './disk.ts';
+import { benchDisk, describeDisk, mountRoot } from './disk.ts';
 import { type Measured, measure } from './measure.ts';
-import { RIVALS } from './rivals.ts';
+import { type BenchKind, KINDS, RIVALS } from './rivals.ts';
 import { describeRow, markdownTable, type Row } from './table.ts';
-
-const COMPOSE_RUNS = 3;
 
 function best(runs: readonly Measured[], title: string, kind: string, size: number): Row {
   return {
@@ -35,7 +34,12 @@ async function main(): Promise<void> {
   const rows: Row[] = [];
   const composeRows = new Map<string, Row>();
   try {
-    const disk = await benchDisk([...new Set(RIVALS.flatMap((rival) => rival.packages))]);
+    const named = process.argv.slice(2).filter((word) => Object.hasOwn(KINDS, word)) as BenchKind[];
+    const kinds = named.length > 0 ? named : (Object.keys(KINDS) as BenchKind[]);
+    const rivals = RIVALS.filter((rival) => kinds.includes(rival.kind));
+    const given = process.argv.find((word) => word.startsWith('--disk='))?.slice('--disk='.length);
+    const packages = [...new Set(rivals.flatMap((rival) => rival.packages))];
+    const disk = given === undefined ? await benchDisk(packages) : await describeDisk(given);
     await using mount = await mountRoot(disk, work);
     console.log(`disk: ${disk.path}, root partition ${disk.partition}, ${mount.usedBytes} bytes used`);
     // Every rival's input is read once before anything is timed: the comparison is with a warm cache.
@@ -45,13 +49,11 @@ async function main(): Promise<void> {
     );
 
     const cli = join(packageRoot(), 'dist/src/cli/main.js');
-    for (const [kind, suffix] of [
-      ['tgz', 'tar.gz'],
-      ['ddgz', 'dd.gz'],
-    ] as const) {
+    for (const kind of kinds) {
+      const { suffix, runs: times } = KINDS[kind];
       const runs: Measured[] = [];
       let size = 0;
-      for (let i = 0; i < COMPOSE_RUNS; i++) {
+      for (let i = 0; i < times; i++) {
         const out = join(work, `compose-${kind}`);
         const temporary = mkdtempSync(join(work, 'tmp-'));
         const command = `TMPDIR="${temporary}" node "${cli}" pack "${disk.path}" --no-seal --format ${kind} --name bench --out "${out}" --log plain`;
@@ -64,7 +66,7 @@ async function main(): Promise<void> {
       console.log(describeRow(row));
     }
 
-    for (const rival of RIVALS) {
+    for (const rival of rivals) {
       const runs: Measured[] = [];
       const out = join(work, `${rival.id}.out`);
       for (let i = 0; i < rival.runs; i++) {

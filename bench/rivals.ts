@@ -1,3 +1,13 @@
+/** Outputs that are compared, their file names' ends, and how often compose makes each. */
+export const KINDS = {
+  tgz: { suffix: 'tar.gz', runs: 3 },
+  ddgz: { suffix: 'dd.gz', runs: 3 },
+  txz: { suffix: 'tar.xz', runs: 2 },
+  tbz: { suffix: 'tar.bz2', runs: 2 },
+} as const;
+
+export type BenchKind = keyof typeof KINDS;
+
 /**
  * The ways people pack a disk today, each as one bash script. `DISK` is the qcow2, `PART` the number of its root
  * partition, `MNT` that partition mounted read-only by the kernel, `TMP` an empty folder, `OUT` the file to make.
@@ -5,7 +15,7 @@
 export interface Rival {
   readonly id: string;
   readonly title: string;
-  readonly kind: 'tgz' | 'ddgz';
+  readonly kind: BenchKind;
   readonly script: string;
   readonly packages: readonly string[];
   /** Runs that are worth their time; the slow chain is run once. */
@@ -69,6 +79,30 @@ export const RIVALS: readonly Rival[] = [
     kind: 'ddgz',
     script: `qemu-img convert -O raw "$DISK" "$TMP/disk.raw" && pigz -6 -c "$TMP/disk.raw" > "$OUT"`,
     packages: ['qemu-utils', 'pigz'],
+    runs: 2,
+  },
+  {
+    id: 'tar-xz',
+    title: 'tar | xz -6 with a thread a core (mounted by the kernel, as root)',
+    kind: 'txz',
+    script: `${TAR} -C "$MNT" . | xz -6 -T"$(nproc)" > "$OUT"`,
+    packages: ['tar', 'xz-utils'],
+    runs: 2,
+  },
+  {
+    id: 'tar-pbzip2',
+    title: 'tar | pbzip2 (mounted by the kernel, as root)',
+    kind: 'tbz',
+    script: `${TAR} -C "$MNT" . | pbzip2 -c > "$OUT"`,
+    packages: ['tar', 'pbzip2'],
+    runs: 2,
+  },
+  {
+    id: 'tar-lbzip2',
+    title: 'tar | lbzip2 (mounted by the kernel, as root)',
+    kind: 'tbz',
+    script: `${TAR} -C "$MNT" . | lbzip2 -c > "$OUT"`,
+    packages: ['tar', 'lbzip2'],
     runs: 2,
   },
 ];

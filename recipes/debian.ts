@@ -24,8 +24,9 @@ const RELEASES: readonly Release[] = [
     version: '13',
     codename: 'trixie',
     base: 'ubuntu/noble',
-    grade: 'checked',
-    proven: 'the plan is golden-tested; it shares every step with debian-12',
+    grade: 'built',
+    proven:
+      "built from the distribution's packages and booted; the restored dd image booted until cloud-init was done. It shares every step with debian-12",
   },
 ];
 

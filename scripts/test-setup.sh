@@ -5,8 +5,8 @@ packages="
   qemu-system-x86 qemu-utils ovmf mmdebstrap debian-archive-keyring gpgv libdeflate0
   e2fsprogs mtools dosfstools gdisk fdisk util-linux xfsprogs btrfs-progs
   cryptsetup-bin ntfs-3g exfatprogs squashfs-tools
-  acl attr busybox-static dropbear-bin genisoimage libarchive-tools fuse3 libnbd-bin nbdkit openssh-client openssh-server
-  pigz python3 strace sudo tmux xorriso
+  acl attr busybox-static bzip2 db-util dropbear-bin genisoimage libarchive-tools fuse3 libnbd-bin nbdkit openssh-client openssh-server
+  grub-common lvm2 p7zip-full pbzip2 pigz python3 rpm strace sudo tmux xorriso
 "
 missing=""
 for package in $packages; do

@@ -45,18 +45,22 @@ export async function* decompress(path: string, kind: CompressedKind): AsyncGene
   try {
     yield* await pieces(path, kind);
   } catch (cause) {
-    if (cause instanceof HostError) throw cause;
-    if ((cause as { memory?: boolean }).memory === true) {
-      throw new FormatError(`${kind}.memory`, `Cannot read ${path}: ${(cause as Error).message}`, {
-        hint: 'Decompress it with its own program first; it was made with an unusually large dictionary, or is damaged.',
-        cause,
-      });
-    }
-    throw new FormatError(`${kind}.damaged`, `Cannot read ${path}: it is damaged or cut short`, {
-      hint: 'Compare it with SHA256SUMS; download or build it again.',
-      cause,
-    });
+    throw cause instanceof HostError ? cause : unreadable(path, kind, cause);
   }
+}
+
+function unreadable(path: string, kind: CompressedKind, cause: unknown): FormatError {
+  const damaged = { hint: 'Compare it with SHA256SUMS; download or build it again.', cause };
+  if (kind === 'gzip')
+    return new FormatError('gzip.damaged', `Cannot read ${path}: it is damaged or cut short`, damaged);
+  if (kind === 'bzip2')
+    return new FormatError('bzip2.damaged', `Cannot read ${path}: it is damaged or cut short`, damaged);
+  if ((cause as { memory?: boolean }).memory !== true)
+    return new FormatError('xz.damaged', `Cannot read ${path}: it is damaged or cut short`, damaged);
+  return new FormatError('xz.memory', `Cannot read ${path}: decoding it needs more memory than it may have`, {
+    hint: 'It was made with an unusually large dictionary, or is damaged: decompress it with its own program first.',
+    cause,
+  });
 }
 
 async function pieces(path: string, kind: CompressedKind): Promise<AsyncGenerator<Uint8Array>> {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
@@ -14,6 +14,7 @@ import { quietContext } from '../../src/events.ts';
 import { readTar } from '../../src/formats/tar/reader.ts';
 import type { FileType } from '../../src/pack/filetypes.ts';
 import { type PackOptions, pack } from '../../src/pack/pack.ts';
+import { inspect } from '../../src/verify/inspect-artifact.ts';
 
 const run = promisify(execFile);
 const BIG = { maxBuffer: 512 * 1024 * 1024, encoding: 'buffer' } as const;
@@ -107,6 +108,42 @@ for m in tarfile.open(sys.argv[1], errors="surrogateescape"):
     await run('bash', ['-euo', 'pipefail', '-c', command, 'bash', join(plain, file), restored]);
     await run('truncate', ['--size', String((await stat(raw)).size), restored]);
     await run('cmp', [raw, restored]);
+  });
+
+  test('xz and bzip2 outputs restore as curtin does it, and inspect reads them', async () => {
+    const out = join(place.path, 'codecs');
+    await packed({ out, seal: false, level: 1, filetypes: ['txz', 'ddxz', 'ddtxz', 'tbz', 'ddbz2', 'ddtbz'] });
+    const restored = join(place.path, 'restored-codecs');
+    for (const [file, command] of [
+      ['x.dd.xz', 'xzcat "$1" | dd bs=4M conv=sparse of="$2" status=none'],
+      ['x.dd.bz2', 'bzcat "$1" | dd bs=4M conv=sparse of="$2" status=none'],
+      ['x.dd.tar.xz', 'tar -xJOf - < "$1" | dd bs=4M conv=sparse of="$2" status=none'],
+      ['x.dd.tar.bz2', 'tar -xjOf - < "$1" | dd bs=4M conv=sparse of="$2" status=none'],
+    ] as const) {
+      await run('bash', ['-euo', 'pipefail', '-c', command, 'bash', join(out, file), restored]);
+      await run('truncate', ['--size', String((await stat(raw)).size), restored]);
+      await run('cmp', [raw, restored]);
+      await rm(restored);
+    }
+    const tree = sha256(gunzipSync(await readFile(join(plain, 'x.tar.gz'))));
+    expect(sha256((await run('xz', ['-dc', join(out, 'x.tar.xz')], BIG)).stdout)).toBe(tree);
+    expect(sha256((await run('bzip2', ['-dc', join(out, 'x.tar.bz2')], BIG)).stdout)).toBe(tree);
+    const expected = await inspect(join(plain, 'x.tar.gz'), quietContext());
+    for (const [file, codec, engine] of [
+      ['x.tar.xz', 'xz', 'liblzma'],
+      ['x.tar.bz2', 'bzip2', 'libbz2'],
+    ] as const) {
+      expect(await inspect(join(out, file), quietContext())).toMatchObject({ system: expected.system });
+      const disk = join(out, file.replace('tar', 'dd'));
+      expect(await inspect(disk, quietContext())).toMatchObject({ format: `raw, compressed by ${codec}` });
+      const record: unknown = JSON.parse(await readFile(join(out, `${file}.maas.json`), 'utf8'));
+      expect(record).toMatchObject({ engine, engineVersion: expect.stringMatching(/^lib\w+ \d/), level: 1 });
+    }
+  }, 180_000);
+
+  test('an engine of another codec is refused before the disk is read', async () => {
+    const options = { out: plain, disk: '/nowhere', engine: 'zlib' as const, filetypes: ['txz' as const] };
+    await expect(packed(options)).rejects.toMatchObject({ code: 'engine.unused', exitCode: 2 });
   });
 
   test('a raw output keeps its holes', async () => {
