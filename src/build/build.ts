@@ -20,9 +20,8 @@ import { run } from '../host/process.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import type { MachineSpec } from '../machine/spec.ts';
 import { type RunningMachine, startMachine } from '../machine/start.ts';
-import type { EngineName } from '../pack/codec.ts';
 import { type PackResult, pack } from '../pack/pack.ts';
-import type { SbomFormat } from '../pack/package-records.ts';
+import { type PackTuning, packTuning } from '../pack/pack-options.ts';
 import { artifactName, type Plan, type PlanOptions, plan } from '../recipe/plan.ts';
 import { buildSeedFiles, writeNoCloud } from '../seed/nocloud.ts';
 import { type AcquiredBase, acquire } from './acquire.ts';
@@ -30,18 +29,11 @@ import { requireHost } from './doctor.ts';
 import { type GuestRecord, guestPackages, writeManifest } from './manifest.ts';
 import { recordTimings, type Timing } from './timings.ts';
 
-export interface BuildOptions extends PlanOptions {
+export interface BuildOptions extends PlanOptions, PackTuning {
   /** Folder for the artifacts. */
   readonly out: string;
   /** @default auto */
   readonly accelerator?: AcceleratorPolicy;
-  readonly engine?: EngineName;
-  readonly level?: number;
-  readonly workers?: number;
-  /** Whether the packages are listed beside the artifacts. @default false */
-  readonly packages?: boolean;
-  /** Bills of materials beside the artifacts. @default none */
-  readonly sbom?: readonly SbomFormat[];
   /** Keeps the run folder with the guest's disk after success too. */
   readonly keepRun?: boolean;
 }
@@ -89,11 +81,7 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
         filetypes: planned.artifacts.map((artifact) => artifact.filetype),
         user: planned.user,
         maas: planned.maas,
-        ...(options.engine === undefined ? {} : { engine: options.engine }),
-        ...(options.level === undefined ? {} : { level: options.level }),
-        ...(options.workers === undefined ? {} : { workers: options.workers }),
-        ...(options.packages === undefined ? {} : { packages: options.packages }),
-        ...(options.sbom === undefined ? {} : { sbom: options.sbom }),
+        ...packTuning(options),
       },
       context,
     );

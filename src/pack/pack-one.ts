@@ -138,8 +138,9 @@ async function fillDisk(source: BlockSource, inTar: boolean, cutter: Cutter): Pr
 
 /** The disk with the edits made on its root file system and on those its fstab mounts. */
 async function sealedDisk(one: OneOptions): Promise<BlockSource> {
-  if (one.edits.length === 0 || one.root === undefined) return one.disk;
-  const edited = await editRoot(one.disk, one.root, one.edits);
+  const zeroFree = one.options.freeBlocks !== 'keep';
+  if (one.root === undefined || (one.edits.length === 0 && !zeroFree)) return one.disk;
+  const edited = await editRoot(one.disk, one.root, one.edits, { zeroFree });
   for (const line of edited.applied) one.sealed.add(line);
   return edited.source;
 }

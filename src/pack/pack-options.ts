@@ -25,6 +25,11 @@ export interface PackOptions {
   readonly engine?: EngineName;
   /** 0 to 12 for gzip (zlib: 9), 0 to 9 for xz, 1 to 9 for bzip2. @default 5; 6 for xz, 9 for bzip2 */
   readonly level?: number;
+  /**
+   * What becomes of blocks that no file uses: zeros, so that a guest that was never trimmed packs as small as one that
+   * was, or what they hold. Of disks only; trees have none. @default zero
+   */
+  readonly freeBlocks?: 'zero' | 'keep';
   /** Whether each artifact is read back and compared with the disk before it gets its name. @default false */
   readonly check?: boolean;
   /** Worker threads. @default as many as the host runs at once */
@@ -51,4 +56,17 @@ export interface PackResult {
   readonly sums: string;
   /** The lists of packages that were asked for. */
   readonly lists: readonly PackageRecord[];
+}
+
+/** How artifacts are made, whatever of. */
+export type PackTuning = Pick<
+  PackOptions,
+  'engine' | 'level' | 'workers' | 'packages' | 'sbom' | 'check' | 'freeBlocks'
+>;
+
+/** Of `options` those that say how artifacts are made, where they say it. */
+export function packTuning(options: PackTuning): PackTuning {
+  const { engine, level, workers, packages, sbom, check, freeBlocks } = options;
+  const all = { engine, level, workers, packages, sbom, check, freeBlocks };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { openDisk } from '../disk/open.ts';
-import { PackError, UsageError } from '../errors.ts';
+import type { BlockSource } from '../disk/block-source.ts';
+import { isComposeError, PackError, UsageError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import { requireEditable } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
@@ -33,14 +34,17 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   const kinds = [...(options.packages ? ['packages' as const] : []), ...new Set(options.sbom)];
   const trees = filetypes.some((type) => FILE_TYPES[type].content === 'tree');
   const needsRoot = edits.length > 0 || trees || kinds.length > 0;
-  const root = needsRoot ? await inPhase(context, 'find root', () => findRoot(disk), describeRoot) : undefined;
+  const notes = new Set<string>();
+  const root = needsRoot
+    ? await inPhase(context, 'find root', () => findRoot(disk), describeRoot)
+    : await rootIfAny(disk, options, notes);
   // Before a tree is packed for minutes and the disk beside it turns out not to work.
   if (root !== undefined && filetypes.some((type) => FILE_TYPES[type].content !== 'tree')) requireEditable(root, edits);
   // Before anything is compressed: a damaged package database is told at once.
   const installed = root && kinds.length > 0 ? await listPackages(root, edits, context) : undefined;
   const artifacts: Artifact[] = [];
   const sealed = new Set<string>();
-  const notes = new Set((root?.skipped ?? []).map((skip) => `${skip.mountPoint} is left out: ${skip.why}`));
+  if (trees) for (const skip of root?.skipped ?? []) notes.add(`${skip.mountPoint} is left out: ${skip.why}`);
   for (const filetype of filetypes) {
     const done = await inPhase(
       context,
@@ -90,6 +94,18 @@ async function openEngines(options: PackOptions): Promise<ReadonlyMap<Codec, Eng
     engines.set(codec, await openEngine({ codec, ...named }));
   }
   return engines;
+}
+
+/** The root of a disk that is packed as it is: only its free blocks are of interest, and a disk may have none. */
+async function rootIfAny(disk: BlockSource, options: PackOptions, notes: Set<string>): Promise<Root | undefined> {
+  if (options.freeBlocks === 'keep') return undefined;
+  try {
+    return await findRoot(disk);
+  } catch (error) {
+    if (!isComposeError(error)) throw error;
+    notes.add(`free blocks are packed as they are: ${error.message}`);
+    return undefined;
+  }
 }
 
 function describeRoot(root: Root): string {

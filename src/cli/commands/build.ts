@@ -5,7 +5,8 @@ import { timingText } from '../../build/timings.ts';
 import type { AcceleratorPolicy } from '../../machine/accelerator.ts';
 import type { EngineName } from '../../pack/codec.ts';
 import { ENGINE_NAMES } from '../../pack/engine.ts';
-import { parseSbomFormats, type SbomFormat } from '../../pack/package-records.ts';
+import type { PackTuning } from '../../pack/pack-options.ts';
+import { parseSbomFormats } from '../../pack/package-records.ts';
 import { artifactText } from '../artifact-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { planOptions, type RecipeFlags, recipeFlags } from '../recipe-flags.ts';
@@ -14,6 +15,8 @@ export interface PackFlags {
   readonly engine: EngineName | undefined;
   readonly level: number | undefined;
   readonly workers: number | undefined;
+  readonly check: boolean;
+  readonly 'keep-free': boolean;
   readonly packages: boolean;
   readonly sbom: string[] | undefined;
 }
@@ -23,23 +26,21 @@ export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
     engine: { choices: ENGINE_NAMES, describe: 'compressor; the best one here for each codec by default' },
     level: { type: 'number', describe: 'gzip 0 to 12 (zlib: 9), xz 0 to 9, bzip2 1 to 9' },
     workers: { type: 'number', describe: 'threads that compress; as many as cores by default' },
+    check: { type: 'boolean', default: false, describe: 'read each artifact back and compare it with the disk' },
+    'keep-free': { type: 'boolean', default: false, describe: 'pack what blocks hold that no file uses' },
     packages: { type: 'boolean', default: false, describe: 'list the packages in <name>.packages.txt' },
     sbom: { type: 'string', array: true, nargs: 1, describe: 'bills of materials, comma-separated: spdx,cyclonedx' },
   }) as Argv<T & PackFlags>;
 }
 
-export function packSettings(flags: PackFlags): {
-  engine?: EngineName;
-  level?: number;
-  workers?: number;
-  packages: boolean;
-  sbom: SbomFormat[];
-} {
-  const { engine, level, workers, packages, sbom } = flags;
+export function packSettings(flags: PackFlags): PackTuning {
+  const { engine, level, workers, check, packages, sbom } = flags;
   return {
     ...(engine === undefined ? {} : { engine }),
     ...(level === undefined ? {} : { level }),
     ...(workers === undefined ? {} : { workers }),
+    check,
+    freeBlocks: flags['keep-free'] ? 'keep' : 'zero',
     packages,
     sbom: parseSbomFormats(sbom ?? []),
   };
