@@ -17,7 +17,8 @@ export interface Row {
 export function markdownTable(base: Row, rows: readonly Row[]): string {
   const header = ['', 'time', 'output size', 'peak memory', 'temporary space'];
   const body = rows.map((row) => [
-    row.title,
+    // A bar would end the cell.
+    row.title.replaceAll('|', '\\|'),
     `${(row.ms / base.ms).toFixed(2)}×`,
     `${(row.size / base.size).toFixed(3)}×`,
     humanSize(row.peakMemory),
