@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { openDisk } from '../disk/open.ts';
 import type { BlockSource } from '../disk/block-source.ts';
+import { openDisk } from '../disk/open.ts';
 import { isComposeError, PackError, UsageError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import { requireEditable } from '../filesystem/edit-root.ts';
