@@ -69,7 +69,7 @@ describe.skipIf(!tools)(`packing disks of other makers${without}`, () => {
 import { Cutter } from '${packageRoot()}/dist/src/pack/cutter.js';
 const disk = await openDisk(process.argv[1]);
 let most = 0, jobs = 0;
-const cutter = new Cutter(async (job) => {
+const cutter = new Cutter(1 << 20, async (job) => {
   if (++jobs % 8 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
   most = Math.max(most, process.memoryUsage().rss);
 });
