@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import { serveFiles, serveProxy } from '../../fixtures/http-servers.ts';
 import { describeTree, extractAsCurtin, mountReadOnly, treeDifferences } from '../../fixtures/reference-tree.ts';
 import { openDisk } from '../../src/disk/open.ts';
 import { readPartitions } from '../../src/disk/partitions.ts';
+import { packageRoot } from '../../src/host/built-module.ts';
 import { cacheFolder } from '../../src/host/folders.ts';
 
 const run = promisify(execFile);
@@ -258,6 +259,31 @@ describe('compose build debian-12 --source packages', () => {
       expect(existsSync(join(work, 'state/runs')) ? readdirSync(join(work, 'state/runs')) : []).toEqual([]);
     },
     15 * MINUTES,
+  );
+
+  test(
+    'an interrupt while the guest boots ends with 130 and leaves nothing',
+    async () => {
+      const to = join(folder, 'interrupted');
+      const args = ['build', 'debian-12', '--source', 'packages', '--out', to, '--log', 'ndjson'];
+      const child = spawn(process.execPath, [join(packageRoot(), 'dist/src/cli/main.js'), ...args], {
+        env: { ...process.env, COMPOSE_STATE: join(folder, 'interrupted-state') },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+      let said = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+        if (/"phase":"boot","state":"start"/.test(said)) child.kill('SIGINT');
+      });
+      expect(await ended, said.slice(-2000)).toBe(130);
+      expect(existsSync(to) ? readdirSync(to) : []).toEqual([]);
+      const runs = join(folder, 'interrupted-state/runs');
+      expect(existsSync(runs) ? readdirSync(runs) : []).toEqual([]);
+      const { stdout } = await run('pgrep', ['-fc', runs]).catch(() => ({ stdout: '0' }));
+      expect(Number(stdout)).toBe(0);
+    },
+    5 * MINUTES,
   );
 
   test('no process and no temporary name is left', async () => {
