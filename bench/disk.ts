@@ -8,6 +8,9 @@ import { findRoot } from '../src/filesystem/root.ts';
 import { aptInstall, hostDebianMirror } from '../src/host/apt.ts';
 import { plan } from '../src/recipe/plan.ts';
 
+/** Length of the disk: a common size of a cloud disk. */
+const DISK_SIZE = 4 * 1024 ** 3;
+
 /** The disk every way of packing is given. */
 export interface BenchDisk {
   readonly path: string;
@@ -57,10 +60,10 @@ export async function benchDisk(packages: readonly string[]): Promise<BenchDisk>
   });
   const context = quietContext();
   if (missing.length > 0) await aptInstall(missing, { signal: context.signal });
-  const { source, machine } = plan({ recipe: 'debian-12', source: 'packages' });
+  const { source } = plan({ recipe: 'debian-12', source: 'packages' });
   if (source.kind !== 'packages') throw new Error('the plan has another source');
   const { suite, components, include } = source;
   const mirror = await hostDebianMirror();
-  const base = await composeBaseDisk({ suite, components, include, mirror, size: machine.disk }, context);
+  const base = await composeBaseDisk({ suite, components, include, mirror, size: DISK_SIZE }, context);
   return describeDisk(base.path);
 }
