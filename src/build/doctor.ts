@@ -47,6 +47,8 @@ export interface Probes {
   readonly accelerator: () => Promise<string>;
   readonly engine: (codec: Codec) => Promise<string>;
   readonly nodeVersion: string;
+  /** Whether compose runs as root. */
+  readonly root: boolean;
 }
 
 export function hostProbes(arch: 'amd64', policy: AcceleratorPolicy = 'auto'): Probes {
@@ -66,6 +68,7 @@ export function hostProbes(arch: 'amd64', policy: AcceleratorPolicy = 'auto'): P
     },
     engine: async (codec) => (await openEngine({ codec })).name,
     nodeVersion: process.versions.node,
+    root: process.getuid?.() === 0,
   };
 }
 
@@ -80,7 +83,8 @@ export async function checkHost(needs: Needs, probes: Probes, out?: string): Pro
   const checks: Check[] = [nodeCheck(probes.nodeVersion), tool(QEMU[needs.arch]), tool('qemu-img')];
   if (needs.machine.firmware === 'uefi') checks.push(await firmwareCheck(probes));
   if (needs.source.kind === 'packages') {
-    checks.push(...PACKAGE_TOOLS.map(tool));
+    // Without root mmdebstrap works in a user namespace, whose owners newuidmap maps (mmdebstrap(1), unshare mode).
+    checks.push(...[...PACKAGE_TOOLS, ...(probes.root ? [] : ['newuidmap'])].map(tool));
     const there = await probes.exists(KEYRING);
     checks.push(
       there

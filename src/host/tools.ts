@@ -13,6 +13,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   mcopy: 'mtools',
   mmd: 'mtools',
   gpgv: 'gpgv',
+  newuidmap: 'uidmap',
   xz: 'xz-utils',
 };
 

@@ -15,6 +15,7 @@ const GOOD: Probes = {
   accelerator: async () => 'kvm: proved',
   engine: async () => 'libdeflate',
   nodeVersion: '22.1.0',
+  root: false,
 };
 
 const packages: Needs = plan({ recipe: 'debian-12', source: 'packages', env: {} });
@@ -26,6 +27,11 @@ test('a host that has everything has nothing to mend', async () => {
   expect(checks.map((check) => check.id)).toEqual(
     expect.arrayContaining(['node', 'tool.qemu-img', 'tool.mmdebstrap', 'keyring', 'firmware', 'disk.output']),
   );
+});
+
+test('root needs no user namespace', async () => {
+  const ids = (await checkHost(packages, { ...GOOD, root: true })).map((check) => check.id);
+  expect(ids).not.toContain('tool.newuidmap');
 });
 
 test('a cloud image needs no mmdebstrap', async () => {
@@ -42,6 +48,7 @@ const LACKS: readonly (readonly [id: string, host: Partial<Probes>, state: strin
   ['tool.qemu-system-x86_64', without('qemu-system-x86_64'), 'missing', /install qemu-system-x86/, 'QEMU'],
   ['tool.qemu-img', without('qemu-img'), 'missing', /install qemu-utils/, 'its tools'],
   ['tool.mmdebstrap', without('mmdebstrap'), 'missing', /install mmdebstrap/, 'the base disk'],
+  ['tool.newuidmap', without('newuidmap'), 'missing', /install uidmap/, 'a user namespace'],
   ['tool.mformat', without('mformat'), 'missing', /install mtools/, 'the ESP'],
   ['keyring', { exists: async () => false }, 'missing', /debian-archive-keyring/, 'the keys'],
   [
