@@ -75,7 +75,11 @@ describe.skipIf(without !== '')(`the same disk gives the same bytes${without}`, 
       ['022', place.path, {}],
       ['077', '/', { TZ: 'Pacific/Kiritimati', LC_ALL: 'tr_TR.UTF-8', LANG: 'tr_TR.UTF-8' }],
       ['000', tree, { TZ: 'America/St_Johns', LC_ALL: 'C', USER: 'somebody', LOGNAME: 'somebody', HOME: '/nowhere' }],
-      ['027', place.path, { TZ: ':/nowhere', LC_ALL: 'sv_SE.ISO-8859-1', LANGUAGE: 'sv', COLUMNS: '20', TMPDIR: '/tmp' }],
+      [
+        '027',
+        place.path,
+        { TZ: ':/nowhere', LC_ALL: 'sv_SE.ISO-8859-1', LANGUAGE: 'sv', COLUMNS: '20', TMPDIR: '/tmp' },
+      ],
     ];
     for (const [at, [umask, cwd, env]] of surroundings.entries()) {
       const out = join(place.path, `cli-${at}`);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { bytesSource } from '../../src/disk/block-source.ts';
+import { memorySource } from '../../fixtures/memory-source.ts';
 import { FILE_FLAG, FlagCounts, KERNEL_FLAGS } from '../../src/filesystem/file-flags.ts';
 import type { Entry, FileData, FileTree } from '../../src/filesystem/file-tree.ts';
 import { contentDigest, LONGEST_WHOLE } from '../../src/pack/content-digest.ts';
@@ -34,7 +34,12 @@ describe('the manifest of a tree', () => {
     const device = { ...ROOT, path: utf8('c'), kind: 'character' as const, device: { major: 1, minor: 3 } };
     const link = { ...FILE, path: utf8('l'), kind: 'symlink' as const, target: Uint8Array.of(0xff), data: undefined };
     const { data: _, ...symlink } = link;
-    const text = await lines([ROOT, { ...FILE, mtime: -1_500_000_000n, xattrs }, { ...device, inode: 5, links: 1 }, symlink]);
+    const text = await lines([
+      ROOT,
+      { ...FILE, mtime: -1_500_000_000n, xattrs },
+      { ...device, inode: 5, links: 1 },
+      symlink,
+    ]);
     expect(text.split('\n')).toEqual([
       '{"path":"/","type":"directory","mode":"0755","uid":0,"gid":0,"mtime":"0"}',
       `{"path":"/a","type":"file","mode":"0644","uid":0,"gid":0,"mtime":"-1.5","size":1,"sha256":"${createHash('sha256').update('a').digest('hex')}","xattrs":[{"name":"user.a","value":"AP8="},{"name":"user.b","value":"AP8="}]}`,
@@ -59,7 +64,11 @@ describe('the manifest of a tree', () => {
   });
 
   test('does not tell inode numbers, counts of links, and sockets', async () => {
-    const other = [{ ...ROOT, inode: 7, links: 9 }, { ...FILE, inode: 99 }, { ...FILE, kind: 'socket' as const }];
+    const other = [
+      { ...ROOT, inode: 7, links: 9 },
+      { ...FILE, inode: 99 },
+      { ...FILE, kind: 'socket' as const },
+    ];
     expect(await lines(other)).toBe(await lines([ROOT, FILE]));
   });
 
@@ -86,7 +95,7 @@ describe('the manifest of a tree', () => {
 
 describe('the digest of content', () => {
   const stored = Uint8Array.from({ length: 3_000_000 }, (_, at) => (at * 7) & 0xff);
-  const source = bytesSource(stored);
+  const source = memorySource(stored);
 
   test('is that of the file, wherever its holes are', async () => {
     const whole = new Uint8Array(5_000_001);
@@ -132,7 +141,7 @@ describe('the digest of content', () => {
       { logical: 3 * 4096, length: 5 * 4096, position: 0 },
       { ...end, position: 5 * 4096 + 8192 },
     ];
-    expect(await contentDigest({ size, extents: whole, source: bytesSource(joined) })).toEqual({ sha256Blocks });
+    expect(await contentDigest({ size, extents: whole, source: memorySource(joined) })).toEqual({ sha256Blocks });
   });
 });
 
