@@ -8,6 +8,7 @@ export function artifactText(result: PackResult, maas: Partial<MaasEntry> & { re
   const digests = result.artifacts.map((artifact) => `sha256 ${artifact.sha256}  ${artifact.file}`);
   const uploads = result.artifacts.map((artifact) => uploadCommand(artifact, maas));
   const lists = result.lists.map(({ kind, path }) => `${kind}: ${path}`);
+  if (result.treeManifest !== undefined) lists.push(`files: ${result.treeManifest.path}`);
   return [...columns(rows), ...digests, `sums: ${result.sums}`, ...lists, '', 'upload to MAAS with', ...uploads].join(
     '\n',
   );

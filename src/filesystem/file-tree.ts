@@ -44,6 +44,8 @@ export interface Entry {
   /** Names the inode has in its file system. */
   readonly links: number;
   readonly xattrs: readonly Xattr[];
+  /** What no archive holds of the inode: a sum of `FILE_FLAG`. Where it is not given there is none. */
+  readonly flags?: number;
   /** Of `character` and `block`. */
   readonly device?: { readonly major: number; readonly minor: number };
   /** Of `symlink`. */

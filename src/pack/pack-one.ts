@@ -23,6 +23,7 @@ import { SealedTree } from './sealed-tree.ts';
 import { FileSink } from './sink.ts';
 import { stream } from './stream.ts';
 import { type TreeCounts, writeTree } from './tree.ts';
+import type { TreeManifest } from './tree-manifest.ts';
 
 /** What one artifact is made from. */
 export interface OneOptions {
@@ -35,6 +36,7 @@ export interface OneOptions {
   readonly context: Context;
   readonly sealed: Set<string>;
   readonly notes: Set<string>;
+  readonly treeManifest: TreeManifest | undefined;
 }
 
 /** Makes one artifact: its stream, its file, and, where that is asked for, the comparison with the disk. */
@@ -88,6 +90,7 @@ export async function packOne(one: OneOptions): Promise<Artifact> {
     uncompressedSize,
     ...made,
     ...(counts ? { entries: counts.entries } : {}),
+    ...(counts && one.treeManifest ? { treeDigest: one.treeManifest.treeDigest } : {}),
     ...(checked ? { checked } : {}),
   };
 }
@@ -116,8 +119,21 @@ async function fillTree(one: OneOptions, cutter: Cutter): Promise<TreeCounts> {
   const overlay = new Overlay(one.edits);
   const counts = await writeTree(one.root.tree, cutter, { overlay, latestTime: latestTime(one.options) });
   for (const line of overlay.applied) one.sealed.add(line);
-  if (counts.droppedSockets > 0) one.notes.add(`${counts.droppedSockets} sockets are left out: tar cannot hold them`);
+  for (const note of lossesOf(counts)) one.notes.add(note);
   return counts;
+}
+
+/** What of a tree a tar does not hold, or not for everybody. */
+function lossesOf({ droppedSockets, lostFlags, longPaths }: TreeCounts): string[] {
+  const notes: string[] = [];
+  if (droppedSockets > 0) notes.push(`${droppedSockets} sockets are left out: tar cannot hold them`);
+  if (lostFlags.inodes > 0)
+    notes.push(`attributes of ${lostFlags.inodes} inodes are left out: tar cannot hold them (${lostFlags})`);
+  if (longPaths > 0)
+    notes.push(
+      `${longPaths} paths are longer than Linux opens (4095 bytes): GNU tar, and so a deployment, fails on them`,
+    );
+  return notes;
 }
 
 /** The disk as a stream; in a tar it is one member, because curtin concatenates all it finds. */
@@ -146,7 +162,7 @@ async function sealedDisk(one: OneOptions): Promise<BlockSource> {
 }
 
 /** The time nothing in a tree may be later than, nanoseconds since 1970. */
-function latestTime({ sourceDateEpoch = epochFromEnvironment() }: PackOptions): bigint | undefined {
+export function latestTime({ sourceDateEpoch = epochFromEnvironment() }: PackOptions): bigint | undefined {
   return sourceDateEpoch === undefined ? undefined : BigInt(sourceDateEpoch) * 1_000_000_000n;
 }
 

@@ -4,6 +4,7 @@ import type { EngineName } from './codec.ts';
 import type { FileType } from './filetypes.ts';
 import type { PackageRecord, SbomFormat } from './package-records.ts';
 import type { Artifact, MaasEntry } from './records.ts';
+import type { TreeManifest } from './tree-manifest.ts';
 
 export interface PackOptions {
   /** Path of the disk image. */
@@ -42,6 +43,8 @@ export interface PackOptions {
   readonly packages?: boolean;
   /** Bills of materials of the sealed tree: `<name>.spdx.json`, `<name>.cdx.json`. @default none */
   readonly sbom?: readonly SbomFormat[];
+  /** Whether everything in the sealed tree is listed in `<name>.files.jsonl`, with digests. @default false */
+  readonly manifest?: boolean;
 }
 
 export interface PackResult {
@@ -56,17 +59,19 @@ export interface PackResult {
   readonly sums: string;
   /** The lists of packages that were asked for. */
   readonly lists: readonly PackageRecord[];
+  /** What is in the tree, where that was asked for. */
+  readonly treeManifest?: TreeManifest;
 }
 
 /** How artifacts are made, whatever of. */
 export type PackTuning = Pick<
   PackOptions,
-  'engine' | 'level' | 'workers' | 'packages' | 'sbom' | 'check' | 'freeBlocks'
+  'engine' | 'level' | 'workers' | 'packages' | 'sbom' | 'manifest' | 'check' | 'freeBlocks'
 >;
 
 /** Of `options` those that say how artifacts are made, where they say it. */
 export function packTuning(options: PackTuning): PackTuning {
-  const { engine, level, workers, packages, sbom, check, freeBlocks } = options;
-  const all = { engine, level, workers, packages, sbom, check, freeBlocks };
+  const { engine, level, workers, packages, sbom, manifest, check, freeBlocks } = options;
+  const all = { engine, level, workers, packages, sbom, manifest, check, freeBlocks };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

@@ -9,12 +9,13 @@ import { findRoot, type Root } from '../filesystem/root.ts';
 import type { Codec, Engine } from './codec.ts';
 import { codecOf, openEngine } from './engine.ts';
 import { FILE_TYPES } from './filetypes.ts';
-import { epochFromEnvironment, packOne } from './pack-one.ts';
+import { epochFromEnvironment, latestTime, packOne } from './pack-one.ts';
 import type { PackOptions, PackResult } from './pack-options.ts';
 import { treePackages, writePackageRecords } from './package-records.ts';
 import { type Artifact, writeRecords } from './records.ts';
 import { sealEdits } from './seal.ts';
 import { SealedTree } from './sealed-tree.ts';
+import { type TreeManifest, writeTreeManifest } from './tree-manifest.ts';
 
 export type { PackOptions, PackResult } from './pack-options.ts';
 
@@ -33,7 +34,7 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   await using disk = await openDisk(options.disk, { signal, ...format });
   const kinds = [...(options.packages ? ['packages' as const] : []), ...new Set(options.sbom)];
   const trees = filetypes.some((type) => FILE_TYPES[type].content === 'tree');
-  const needsRoot = edits.length > 0 || trees || kinds.length > 0;
+  const needsRoot = edits.length > 0 || trees || kinds.length > 0 || options.manifest === true;
   const notes = new Set<string>();
   const root = needsRoot
     ? await inPhase(context, 'find root', () => findRoot(disk), describeRoot)
@@ -42,6 +43,7 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   if (root !== undefined && filetypes.some((type) => FILE_TYPES[type].content !== 'tree')) requireEditable(root, edits);
   // Before anything is compressed: a damaged package database is told at once.
   const installed = root && kinds.length > 0 ? await listPackages(root, edits, context) : undefined;
+  const treeManifest = root && options.manifest ? await listTree(root, edits, options, context) : undefined;
   const artifacts: Artifact[] = [];
   const sealed = new Set<string>();
   if (trees) for (const skip of root?.skipped ?? []) notes.add(`${skip.mountPoint} is left out: ${skip.why}`);
@@ -49,7 +51,7 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
     const done = await inPhase(
       context,
       `pack ${filetype}`,
-      () => packOne({ options, filetype, disk, root, edits, engines, context, sealed, notes }),
+      () => packOne({ options, filetype, disk, root, edits, engines, context, sealed, notes, treeManifest }),
       (artifact) => `${artifact.file}`,
     );
     artifacts.push(done);
@@ -63,7 +65,8 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   const { out, name: base, sourceDateEpoch: created = epochFromEnvironment() } = options;
   const lists = installed ? await writePackageRecords(installed, { out, name: base, kinds, created }) : [];
   const made = [...engines.values()].map(({ name, version, level }) => ({ name, version, level }));
-  return { artifacts, engines: made, sealed: [...sealed], notes: [...notes], sums, lists };
+  const result = { artifacts, engines: made, sealed: [...sealed], notes: [...notes], sums, lists };
+  return treeManifest === undefined ? result : { ...result, treeManifest };
 }
 
 /** What the tree has installed once it is sealed. */
@@ -73,6 +76,18 @@ function listPackages(root: Root, edits: readonly Edit[], context: Context): Ret
     'list packages',
     () => treePackages(new SealedTree(root.tree, edits)),
     ({ sets }) => sets.map(({ manager, packages }) => `${packages.length} (${manager})`).join(', ') || 'none',
+  );
+}
+
+/** What is in the tree once it is sealed. */
+function listTree(root: Root, edits: readonly Edit[], options: PackOptions, context: Context): Promise<TreeManifest> {
+  const { out, name } = options;
+  const { signal } = context;
+  return inPhase(
+    context,
+    'list tree',
+    () => writeTreeManifest(new SealedTree(root.tree, edits), { out, name, latestTime: latestTime(options), signal }),
+    ({ entries, treeDigest }) => `${entries} entries, ${treeDigest}`,
   );
 }
 

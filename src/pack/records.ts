@@ -17,6 +17,8 @@ export interface Artifact {
   readonly level?: number;
   /** Members of a tree's archive. */
   readonly entries?: number;
+  /** SHA-256 of the tree's manifest, where one was written: equal for equal trees, however they were stored. */
+  readonly treeDigest?: string;
   /** What was read back and found equal to the disk. */
   readonly checked?: Checked;
 }

@@ -1,3 +1,4 @@
+import { FlagCounts } from '../filesystem/file-flags.ts';
 import type { Entry, FileTree } from '../filesystem/file-tree.ts';
 import { padding } from '../formats/tar/layout.ts';
 import { archiveEnd, memberHeader, type TarMember } from '../formats/tar/writer.ts';
@@ -12,7 +13,14 @@ export interface TreeCounts {
   contentBytes: number;
   /** Sockets, which tar cannot hold; programs make them when they start. */
   droppedSockets: number;
+  /** Inodes with attributes of chattr(1) or a project number, which tar cannot hold either. */
+  readonly lostFlags: FlagCounts;
+  /** Names that GNU tar cannot unpack, because Linux opens no path as long. */
+  longPaths: number;
 }
+
+/** Bytes of the longest path that Linux opens (PATH_MAX without the NUL). */
+const LONGEST_PATH = 4095;
 
 export interface TreeOptions {
   readonly overlay: Overlay;
@@ -28,7 +36,14 @@ const SLASH = 0x2f;
  * carries the data, because GNU tar ends with an error on a link that comes before its target.
  */
 export async function writeTree(tree: FileTree, cutter: Cutter, options: TreeOptions): Promise<TreeCounts> {
-  const counts: TreeCounts = { entries: 0, hardLinks: 0, contentBytes: 0, droppedSockets: 0 };
+  const counts: TreeCounts = {
+    entries: 0,
+    hardLinks: 0,
+    contentBytes: 0,
+    droppedSockets: 0,
+    lostFlags: new FlagCounts(),
+    longPaths: 0,
+  };
   const firstNames = new Map<number, Uint8Array>();
   for await (const entry of tree.entries()) {
     const verdict = options.overlay.judge(entry);
@@ -39,6 +54,7 @@ export async function writeTree(tree: FileTree, cutter: Cutter, options: TreeOpt
     }
     counts.entries++;
     const name = archiveName(entry);
+    if (name.length > LONGEST_PATH) counts.longPaths++;
     const first = entry.links > 1 && entry.kind !== 'directory' ? firstNames.get(entry.inode) : undefined;
     if (first !== undefined) {
       counts.hardLinks++;
@@ -46,6 +62,7 @@ export async function writeTree(tree: FileTree, cutter: Cutter, options: TreeOpt
       continue;
     }
     if (entry.links > 1 && entry.kind !== 'directory') firstNames.set(entry.inode, name);
+    if (entry.flags) counts.lostFlags.add(entry.flags);
     await writeMember(entry, name, verdict === 'empty', cutter, options, counts);
   }
   await cutter.zeros(archiveEnd(cutter.written));

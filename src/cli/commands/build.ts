@@ -19,6 +19,7 @@ export interface PackFlags {
   readonly 'keep-free': boolean;
   readonly packages: boolean;
   readonly sbom: string[] | undefined;
+  readonly manifest: boolean;
 }
 
 export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
@@ -30,11 +31,12 @@ export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
     'keep-free': { type: 'boolean', default: false, describe: 'pack what blocks hold that no file uses' },
     packages: { type: 'boolean', default: false, describe: 'list the packages in <name>.packages.txt' },
     sbom: { type: 'string', array: true, nargs: 1, describe: 'bills of materials, comma-separated: spdx,cyclonedx' },
+    manifest: { type: 'boolean', default: false, describe: 'list every file of the tree in <name>.files.jsonl' },
   }) as Argv<T & PackFlags>;
 }
 
 export function packSettings(flags: PackFlags): PackTuning {
-  const { engine, level, workers, check, packages, sbom } = flags;
+  const { engine, level, workers, check, packages, sbom, manifest } = flags;
   return {
     ...(engine === undefined ? {} : { engine }),
     ...(level === undefined ? {} : { level }),
@@ -43,6 +45,7 @@ export function packSettings(flags: PackFlags): PackTuning {
     freeBlocks: flags['keep-free'] ? 'keep' : 'zero',
     packages,
     sbom: parseSbomFormats(sbom ?? []),
+    manifest,
   };
 }
 

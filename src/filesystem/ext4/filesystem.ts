@@ -95,6 +95,7 @@ function base(inode: Inode, path: Uint8Array, xattrs: readonly Xattr[]): Entry {
     inode: inode.number,
     links: inode.links,
     xattrs,
+    flags: inode.lost,
   };
 }
 
@@ -110,6 +111,7 @@ function fileEntry(inode: Inode, path: Uint8Array, xattrs: readonly Xattr[], dat
     inode: inode.number,
     links: inode.links,
     xattrs,
+    flags: inode.lost,
     data,
   };
 }

@@ -1,8 +1,9 @@
 import type { Awaitable } from '../../disk/block-source.ts';
+import { FILE_FLAG, KERNEL_FLAGS } from '../file-flags.ts';
 import type { EntryKind } from '../file-tree.ts';
 import { i32, u16, u32, wide } from './bytes.ts';
 import { inodeChecksum, inodeSeed, storedInodeChecksum } from './checksum.ts';
-import { INCOMPAT } from './features.ts';
+import { INCOMPAT, RO_COMPAT } from './features.ts';
 import { badChecksum, damaged } from './problems.ts';
 import { ROOT_INODE } from './superblock.ts';
 import type { Volume } from './volume.ts';
@@ -28,6 +29,7 @@ export const INODE = {
   gidHigh: 0x7a,
   extraSize: 0x80,
   mtimeExtra: 0x88,
+  project: 0x9c,
 } as const;
 
 export const BLOCK_AREA = 60;
@@ -69,6 +71,8 @@ export interface Inode {
   readonly mtime: bigint;
   readonly links: number;
   readonly flags: number;
+  /** Those of its flags that no archive holds, and whether it belongs to a project: a sum of `FILE_FLAG`. */
+  readonly lost: number;
   /** Block with extended attributes, or 0. */
   readonly xattrBlock: number;
   /** Where the extended attributes inside the record begin; the record's length when there is no place for them. */
@@ -143,10 +147,17 @@ function decodeInode(volume: Volume, number: number, bytes: Uint8Array): Inode {
     mtime: time(bytes, extra),
     links,
     flags: u32(bytes, INODE.flags),
+    lost: lostFlags(bytes, extra, (superblock.roCompat & RO_COMPAT.project) !== 0),
     xattrBlock: wide(u32(bytes, INODE.xattrBlockLow), bits64 ? u16(bytes, INODE.xattrBlockHigh) : 0),
     xattrStart: extra === 0 ? bytes.length : BASE_SIZE + extra,
     seed,
   };
+}
+
+function lostFlags(bytes: Uint8Array, extra: number, projects: boolean): number {
+  const flags = u32(bytes, INODE.flags) & KERNEL_FLAGS;
+  const project = projects && BASE_SIZE + extra >= INODE.project + 4 ? u32(bytes, INODE.project) : 0;
+  return project === 0 ? flags : flags + FILE_FLAG.project;
 }
 
 /** Signed 32-bit seconds; the extra word, where there is one, holds two more bits of the epoch and 30 of nanoseconds. */

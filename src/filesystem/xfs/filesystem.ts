@@ -72,8 +72,8 @@ function entry(volume: Volume, inode: Inode, path: Uint8Array): Awaitable<Entry>
 }
 
 function withContent(volume: Volume, inode: Inode, path: Uint8Array, xattrs: readonly Xattr[]): Awaitable<Entry> {
-  const { kind, mode, uid, gid, mtime, number, links } = inode;
-  const base: Entry = { path, kind, mode, uid, gid, mtime, inode: number, links, xattrs };
+  const { kind, mode, uid, gid, mtime, number, links, lost } = inode;
+  const base: Entry = { path, kind, mode, uid, gid, mtime, inode: number, links, xattrs, flags: lost };
   if (kind === 'file') {
     const data = fileData(volume, inode);
     return data instanceof Promise ? data.then((read) => ({ ...base, data: read })) : { ...base, data };

@@ -1,4 +1,5 @@
 import type { Awaitable } from '../../disk/block-source.ts';
+import { FILE_FLAG } from '../file-flags.ts';
 import type { EntryKind } from '../file-tree.ts';
 import { be16, be32, be64, sameBytes } from './bytes.ts';
 import { verifyChecksum } from './checksum.ts';
@@ -16,6 +17,8 @@ export const INODE = {
   uid: 8,
   gid: 12,
   links: 16,
+  projectLow: 20,
+  projectHigh: 22,
   bigExtents: 24,
   mtime: 40,
   size: 56,
@@ -38,8 +41,20 @@ const CORE = 176;
 export const FORMAT = { device: 0, local: 1, extents: 2, btree: 3 } as const;
 
 const FLAG_REALTIME = 0x1;
+const FLAG2_DAX = 0x1;
 const FLAG2_BIGTIME = 0x8;
 const FLAG2_NREXT64 = 0x10;
+
+/** Of `flags`, those that chattr(1) sets. */
+const LOST_FLAGS: readonly (readonly [flag: number, lost: number])[] = [
+  [0x8, FILE_FLAG.immutable],
+  [0x10, FILE_FLAG.appendOnly],
+  [0x20, FILE_FLAG.synchronous],
+  [0x40, FILE_FLAG.noAtime],
+  [0x80, FILE_FLAG.noDump],
+  [0x200, FILE_FLAG.projectInherit],
+];
+const ANY_LOST_FLAG = LOST_FLAGS.reduce((mask, [flag]) => mask | flag, 0);
 
 const KINDS: Readonly<Record<number, EntryKind>> = {
   1: 'fifo',
@@ -73,6 +88,8 @@ export interface Inode {
   /** Nanoseconds since 1970. */
   readonly mtime: bigint;
   readonly links: number;
+  /** What no archive holds of it: a sum of `FILE_FLAG`. */
+  readonly lost: number;
   /** Its blocks are on the realtime device. */
   readonly realtime: boolean;
   readonly data: Fork;
@@ -128,9 +145,20 @@ function decodeInode(volume: Volume, number: number, bytes: Uint8Array): Inode {
     size,
     mtime: (flags2 & FLAG2_BIGTIME) !== 0 ? bigTime(bytes, INODE.mtime) : smallTime(bytes, INODE.mtime),
     links,
+    lost: lostFlags(bytes, version, flags2),
     realtime: (be16(bytes, INODE.flags) & FLAG_REALTIME) !== 0,
     ...forks(what, bytes, version === 3 ? CORE : OLD_CORE, (flags2 & FLAG2_NREXT64) !== 0),
   };
+}
+
+function lostFlags(bytes: Uint8Array, version: number, flags2: number): number {
+  const flags = be16(bytes, INODE.flags);
+  // Version 1 has no project.
+  const project = version > 1 && (be16(bytes, INODE.projectLow) | be16(bytes, INODE.projectHigh)) !== 0;
+  let lost = (project ? FILE_FLAG.project : 0) + ((flags2 & FLAG2_DAX) === 0 ? 0 : FILE_FLAG.dax);
+  if ((flags & ANY_LOST_FLAG) === 0) return lost;
+  for (const [flag, bit] of LOST_FLAGS) if ((flags & flag) !== 0) lost += bit;
+  return lost;
 }
 
 /** Checks what the inode says of itself. Version 3 is that of version 5 file systems, 1 and 2 those of version 4. */

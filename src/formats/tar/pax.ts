@@ -17,6 +17,23 @@ export function paxRecord(key: string | Uint8Array, value: string | Uint8Array):
   };
 }
 
+const PERCENT = 0x25;
+
+/**
+ * A name as part of a key: `%` as `%25` and `=` as `%3D`, because a key ends at the first `=` (GNU tar does so for
+ * `SCHILY.xattr.*`; see its src/xheader.c).
+ */
+export function escapeKey(name: Uint8Array): Uint8Array {
+  if (!name.includes(EQUALS) && !name.includes(PERCENT)) return name;
+  const out: number[] = [];
+  for (const byte of name) {
+    if (byte === PERCENT) out.push(PERCENT, 0x32, 0x35);
+    else if (byte === EQUALS) out.push(PERCENT, 0x33, 0x44);
+    else out.push(byte);
+  }
+  return Uint8Array.from(out);
+}
+
 /** Bytes of one record. The length field may gain a digit by counting its own digits. */
 export function paxRecordLength(record: PaxRecord): number {
   const rest = record.key.length + record.value.length + 3;

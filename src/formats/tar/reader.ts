@@ -303,7 +303,8 @@ function xattrsOf(records: Records): { name: Uint8Array; value: Uint8Array }[] {
   const found: { name: Uint8Array; value: Uint8Array }[] = [];
   for (const [key, value] of records) {
     if (!key.startsWith(XATTR)) continue;
-    found.push({ name: Uint8Array.from(key.slice(XATTR.length), (character) => character.charCodeAt(0)), value });
+    const name = key.slice(XATTR.length).replace(/%25|%3D/g, (code) => (code === '%25' ? '%' : '='));
+    found.push({ name: Uint8Array.from(name, (character) => character.charCodeAt(0)), value });
   }
   return found;
 }

@@ -30,7 +30,7 @@ import {
   UID,
 } from './layout.ts';
 import { octalLimit, writeNumber } from './number.ts';
-import { encodePax, type PaxRecord, paxRecord } from './pax.ts';
+import { encodePax, escapeKey, type PaxRecord, paxRecord } from './pax.ts';
 
 /** One archive member. */
 export interface TarMember {
@@ -118,7 +118,8 @@ function paxRecords(member: TarMember): PaxRecord[] {
   if (member.mtime % SECOND !== 0n || member.mtime < 0n || seconds > BigInt(octalLimit(MTIME_SIZE))) {
     records.push(paxRecord('mtime', decimalTime(member.mtime)));
   }
-  for (const { name, value } of member.xattrs ?? []) records.push(paxRecord(concat(XATTR_PREFIX, name), value));
+  for (const { name, value } of member.xattrs ?? [])
+    records.push(paxRecord(concat(XATTR_PREFIX, escapeKey(name)), value));
   return records;
 }
 
