@@ -29,6 +29,8 @@ export interface SearchOptions {
     readonly values: readonly Partial<Setting>[];
   }[];
   readonly measure: (setting: Setting) => Promise<Run>;
+  /** Whether a setting may become the best; others are measured to be shown. @default all may */
+  readonly eligible?: (setting: Setting) => boolean;
   /** Runs of each candidate. */
   readonly runs: number;
   /** Milliseconds of any clock, and what it shows when the time is up. */
@@ -44,6 +46,8 @@ export interface Found {
 
 /** Gains below this are noise: the setting stays. */
 export const MARGIN = 0.02;
+/** One that takes this many times as long as the baseline is run once: more runs would not make it the best. */
+const HOPELESS = 3;
 /** An output may be larger than the baseline's by this for the sake of time. */
 export const GROWTH = 0.01;
 
@@ -56,12 +60,13 @@ export async function search(options: SearchOptions): Promise<Found> {
   const { baseline, dimensions, now, deadline } = options;
   const turns: Turn[] = [];
   let best = baseline;
-  // What the rest of a second pass would measure is known when nothing has moved since the same dimension's last turn.
+  // What a dimension was tried around: a second pass has nothing new to say where that is still the same.
   const tried = new Map<Dimension, string>();
   for (let pass = 0; pass < 2; pass++) {
     for (const { name, values } of dimensions) {
       if (now() >= deadline) return { best, turns };
-      const around = settingText({ ...best, ...blank(values[0]) });
+      // One value stands for all of its dimension, so that settings compare by what else they are.
+      const around = settingText({ ...best, ...values[0] });
       if (values.length === 0 || tried.get(name) === around) continue;
       tried.set(name, around);
       const turn = await take(name, best, values, options);
@@ -73,26 +78,24 @@ export async function search(options: SearchOptions): Promise<Found> {
   return { best, turns };
 }
 
-/** Fixed values in place of those a dimension turns, so that settings compare by the others alone. */
-function blank(value: Partial<Setting> | undefined): Partial<Setting> {
-  return value ?? {};
-}
-
 async function take(
   dimension: Dimension,
   from: Setting,
   values: readonly Partial<Setting>[],
   options: SearchOptions,
 ): Promise<Turn> {
-  const { baseline, measure, runs, now, deadline } = options;
+  const { baseline, measure, runs, now, deadline, eligible = () => true } = options;
   const settings = distinct([baseline, from, ...values.map((value) => ({ ...from, ...value }))]);
+  const must = settingText(from) === settingText(baseline) ? 1 : 2;
   const measured = settings.map((): Run[] => []);
   for (let round = 0; round < runs; round++) {
     // Every other round goes backwards: what follows a slow setting is not always the same.
     const order = settings.map((_, at) => (round % 2 === 0 ? at : settings.length - 1 - at));
     for (const at of order) {
       // The baseline and the best so far are measured whatever the time, once: a turn without them tells nothing.
-      if (now() >= deadline && !(round === 0 && at < 2)) continue;
+      if (now() >= deadline && !(round === 0 && at < must)) continue;
+      const [first] = measured[at]!;
+      if (first !== undefined && first.ms > HOPELESS * measured[0]![0]!.ms) continue;
       measured[at]!.push(await measure(settings[at]!));
     }
   }
@@ -104,7 +107,15 @@ async function take(
     return [{ setting, runs: taken, time: ms / base.ms, size: size / base.size }];
   });
   const skipped = settings.filter((_, at) => measured[at]!.length === 0);
-  return { dimension, candidates, best: choose(from, candidates), skipped };
+  return {
+    dimension,
+    candidates,
+    best: choose(
+      from,
+      candidates.filter(({ setting }) => eligible(setting)),
+    ),
+    skipped,
+  };
 }
 
 /** The quickest whose output has not grown too much, if it is quicker than `from` by more than noise. */
