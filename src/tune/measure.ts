@@ -14,15 +14,17 @@ import type { Run, Setting } from './setting.ts';
 const STEP = 64 * 1024 * 1024;
 
 /**
- * Compresses the raw disk at `path` with `setting` into a file of `folder` that is removed again. The time is that from
- * starting the workers to the last byte handed to the kernel, SHA-256 included; that the storage has it is not waited for.
+ * Compresses the raw disk at `path` with `setting` into a file of `folder` that is removed again. The time ends when the
+ * last byte was handed to the kernel, SHA-256 included; that the storage has it is not waited for. It begins when the
+ * workers are ready, because a disk takes many times as long as a sample; with `withStart` before they are started.
  */
 export async function measureSetting(
   setting: Setting,
-  { path, folder }: { readonly path: string; readonly folder: string },
+  options: { readonly path: string; readonly folder: string; readonly withStart?: boolean },
   context: Context,
 ): Promise<Run> {
   const { signal } = context;
+  const { path, folder, withStart = false } = options;
   signal.throwIfAborted();
   const { engine: name, level, chunk, workers, window } = setting;
   const engine = await openEngine({ engine: name, level, chunk });
@@ -30,8 +32,9 @@ export async function measureSetting(
   engine.close();
   await using disk = await openDisk(path, { signal, format: 'raw' });
   await using sink = await FileSink.create(join(folder, `run-${randomBytes(4).toString('hex')}.gz`));
-  const start = performance.now();
+  const beforeWorkers = performance.now();
   await using pool = await WorkerPool.start({ files: disk.files, compression, size: workers });
+  const start = withStart ? beforeWorkers : performance.now();
   await stream(
     async (cutter) => {
       for (let at = 0; at < disk.size; at += STEP) await cutter.data(disk, at, Math.min(STEP, disk.size - at));
