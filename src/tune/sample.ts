@@ -22,6 +22,7 @@ const MIB = 1024 * 1024;
 const SEED = 20_240_229;
 /** A disk is taken in slices of this length; those that hold nothing are left out. */
 const SLICE = 4 * MIB;
+const ZEROS = Buffer.alloc(SLICE);
 const UUID = '4b1d7a52-0c5e-4d0a-9b34-7a6f7b0d9c11';
 
 /** Files of seeded content in an ext4, or without mke2fs one after another, `size` bytes together. */
@@ -53,7 +54,7 @@ export async function makeSample(folder: string, size: number, context: Context)
 }
 
 /**
- * What `disk` holds, copied into one raw file: all of it, or evenly spaced slices of `size` bytes together.
+ * What `disk` holds, copied into one raw file: all of it, or slices from all over it of `size` bytes together.
  * @throws UsageError `bench.empty`; the errors of reading the disk
  */
 export async function sampleDisk(
@@ -74,23 +75,43 @@ export async function sampleDisk(
     const extents = await disk.locate(at, Math.min(SLICE, disk.size - at));
     if (extents.some(({ kind }) => kind !== 'zero')) held.push(at);
   }
-  if (held.length === 0) {
+  const wanted = Math.max(1, Math.ceil(options.size / SLICE));
+  const path = join(options.folder, 'sample.raw');
+  await using sink = await FileSink.create(path);
+  let taken = 0;
+  const step = strideOf(held.length, wanted);
+  for (let visit = 0; visit < held.length && taken < wanted; visit++) {
+    signal.throwIfAborted();
+    const at = held[(visit * step) % held.length]!;
+    const slice = Buffer.alloc(Math.min(SLICE, disk.size - at));
+    await disk.read(at, slice);
+    // A raw disk does not tell its holes.
+    if (slice.equals(ZEROS.subarray(0, slice.length))) continue;
+    await sink.write(slice);
+    taken++;
+  }
+  if (taken === 0) {
     throw new UsageError('bench.empty', `Cannot measure with ${options.disk}: it holds nothing but zeros`, {
       hint: 'Name another disk, or none: then one is made.',
     });
   }
-  const wanted = Math.max(1, Math.min(held.length, Math.ceil(options.size / SLICE)));
-  const path = join(options.folder, 'sample.raw');
-  await using sink = await FileSink.create(path);
-  for (let index = 0; index < wanted; index++) {
-    signal.throwIfAborted();
-    const at = held[Math.floor((index * held.length) / wanted)]!;
-    const slice = new Uint8Array(Math.min(SLICE, disk.size - at));
-    await disk.read(at, slice);
-    await sink.write(slice);
-  }
   const { size } = await sink.finish();
-  return { path, size, from: `${options.disk}, ${wanted} of ${held.length} slices of 4 MiB that hold something` };
+  return { path, size, from: `${options.disk}, ${taken} slices of 4 MiB` };
+}
+
+/**
+ * The step from slice to slice, in a round, that comes to each of `count` once and leaves no large gap wherever it ends:
+ * near the golden section, with no common divisor.
+ */
+function strideOf(count: number, wanted: number): number {
+  if (wanted >= count) return 1;
+  let step = Math.max(1, Math.round(count * 0.618));
+  while (divisor(step, count) !== 1) step++;
+  return step;
+}
+
+function divisor(a: number, b: number): number {
+  return b === 0 ? a : divisor(b, a % b);
 }
 
 /** Cuts the sample to `size` bytes where it is longer. */
