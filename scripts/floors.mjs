@@ -8,7 +8,7 @@ const FLOORS = [
   ['errors', 'events'],
   ['formats', 'host'],
   ['disk', 'filesystem', 'seed', 'machine', 'guest'],
-  ['pack', 'verify', 'publish', 'recipe', 'recipes'],
+  ['pack', 'verify', 'publish', 'recipe', 'recipes', 'tune'],
   ['build'],
   ['index'],
   ['cli'],

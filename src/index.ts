@@ -33,5 +33,8 @@ export type { Recipe, RecipeInput } from './recipe/schema.ts';
 export { defineRecipe } from './recipe/schema.ts';
 export type { MadeSeed, SeedOptions } from './seed/make.ts';
 export { makeSeed } from './seed/make.ts';
+export type { BenchOptions } from './tune/bench.ts';
+export { bench } from './tune/bench.ts';
+export type { BenchResult } from './tune/report.ts';
 export type { Inspection } from './verify/inspect.ts';
 export { inspect } from './verify/inspect-artifact.ts';

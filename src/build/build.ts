@@ -21,7 +21,7 @@ import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import type { MachineSpec } from '../machine/spec.ts';
 import { type RunningMachine, startMachine } from '../machine/start.ts';
 import { type PackResult, pack } from '../pack/pack.ts';
-import { type PackTuning, packTuning } from '../pack/pack-options.ts';
+import { checkTuning, type PackTuning, packTuning } from '../pack/pack-options.ts';
 import { artifactName, type Plan, type PlanOptions, plan } from '../recipe/plan.ts';
 import { buildSeedFiles, writeNoCloud } from '../seed/nocloud.ts';
 import { type AcquiredBase, acquire } from './acquire.ts';
@@ -61,6 +61,7 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
   const start = performance.now();
   const { emit, timings } = recordTimings(outer.emit);
   const context: Context = { emit, signal: outer.signal };
+  checkTuning(options);
   const planned = plan({ ...options, env: options.env ?? process.env });
   for (const warning of planned.warnings) emit({ type: 'log', level: 'info', message: warning });
   await requireHost(planned, resolve(options.out), context);

@@ -45,7 +45,7 @@ export async function writeManifest(
     inputs: [base.input],
     variables: plan.variables,
     steps: plan.steps.map((step) => ({ kind: step.kind, ...(step.name === undefined ? {} : { name: step.name }) })),
-    tools: { node: process.version, qemu: guest.qemuVersion, engines: packed.engines },
+    tools: { node: process.version, qemu: guest.qemuVersion, engines: packed.engines, pipeline: packed.pipeline },
     guest: { argv: guest.argv, accelerator: guest.accelerator, firmware: guest.firmware, cloudInit: guest.cloudInit },
     artifacts: packed.artifacts.map(({ path: _, ...artifact }) => artifact),
     sealed: packed.sealed,

@@ -5,6 +5,7 @@ import { UsageError } from '../errors.ts';
 import { packageVersion } from '../host/built-module.ts';
 import { catalogueNames } from '../recipe/catalogue.ts';
 import { commandOf, globalOptions, type Verb } from './command.ts';
+import { benchVerb } from './commands/bench.ts';
 import { buildVerb } from './commands/build.ts';
 import { list, planVerb, show } from './commands/catalogue.ts';
 import { doctorVerb } from './commands/doctor.ts';
@@ -22,6 +23,7 @@ const VERBS = [
   packVerb,
   inspectVerb,
   seedVerb,
+  benchVerb,
   doctorVerb,
 ] as unknown as readonly Verb<object>[];
 

@@ -18,6 +18,11 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   return env.COMPOSE_CACHE ?? join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'image-compose');
 }
 
+/** Where what a user settled on is kept: COMPOSE_CONFIG, or XDG's configuration folder. */
+export function configFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return env.COMPOSE_CONFIG ?? join(env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'image-compose');
+}
+
 /** Where the evidence of runs is kept: COMPOSE_STATE, or XDG's state folder. */
 export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
   return env.COMPOSE_STATE ?? join(env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'image-compose');

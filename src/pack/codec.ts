@@ -1,9 +1,11 @@
 export type Codec = 'gzip' | 'bzip2' | 'xz';
-export type EngineName = 'libdeflate' | 'zlib' | 'libbz2' | 'bzip2' | 'liblzma' | 'xz';
+/** The quickest that still compresses well enough, or the smallest a host can afford. */
+export type Effort = 'fast' | 'small';
+export type EngineName = 'libdeflate' | 'zlib' | 'isal' | 'libbz2' | 'bzip2' | 'liblzma' | 'xz';
 
 /**
  * Makes one member of one chunk: a whole gzip member, a whole bzip2 stream, or a block of an xz stream.
- * Bytes depend on input, engine, version and level only.
+ * Bytes depend on input, engine, version and level only; those of ISA-L also on the instructions the CPU has.
  */
 export interface Engine {
   readonly name: EngineName;

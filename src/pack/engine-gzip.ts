@@ -3,22 +3,22 @@ import { LIBDEFLATE, loadNativeLibrary } from '../host/native-library.ts';
 import type { Engine } from './codec.ts';
 import { joined } from './joined.ts';
 
-/** Bytes of output in a gzip member. */
-const CHUNK = 1024 * 1024;
+/** Bytes of output in a gzip member where nothing else is asked for. */
+export const GZIP_CHUNK = 1024 * 1024;
 
 /** RFC 1952: byte 9 tells the operating system; 255 is "unknown", what libdeflate writes. */
-const GZIP_OS = 9;
-const OS_UNKNOWN = 255;
+export const GZIP_OS = 9;
+export const OS_UNKNOWN = 255;
 
 /** Node's own zlib, which has no level above 9. */
-export function zlibEngine(level: number): Engine {
+export function zlibEngine(level: number, chunk = GZIP_CHUNK): Engine {
   const most = Math.min(9, level);
   return {
     name: 'zlib',
     codec: 'gzip',
     version: `zlib ${process.versions.zlib}`,
     level: most,
-    chunk: CHUNK,
+    chunk,
     member: (parts, length) => {
       const member = new Uint8Array(gzipSync(joined(parts, length), { level: most, memLevel: 9 }));
       member[GZIP_OS] = OS_UNKNOWN;
@@ -29,7 +29,7 @@ export function zlibEngine(level: number): Engine {
 }
 
 /** @throws Error where koffi or the library is missing */
-export async function libdeflateEngine(level: number): Promise<Engine> {
+export async function libdeflateEngine(level: number, chunk = GZIP_CHUNK): Promise<Engine> {
   const { library } = await loadNativeLibrary(LIBDEFLATE);
   const allocate = library.func('void *libdeflate_alloc_compressor(int level)');
   const free = library.func('void libdeflate_free_compressor(void *c)');
@@ -42,7 +42,7 @@ export async function libdeflateEngine(level: number): Promise<Engine> {
     codec: 'gzip',
     version: 'libdeflate 0',
     level,
-    chunk: CHUNK,
+    chunk,
     member: (parts, length) => {
       compressor ??= allocate(level) as unknown;
       if (compressor === null) throw new RangeError(`libdeflate has no memory for level ${level}`);

@@ -2,11 +2,13 @@ import { HostError, UsageError } from '../errors.ts';
 import type { Codec, Engine, EngineName } from './codec.ts';
 import { bzip2Engine, libbz2Engine } from './engine-bzip2.ts';
 import { libdeflateEngine, zlibEngine } from './engine-gzip.ts';
+import { isalEngine } from './engine-isal.ts';
 import { liblzmaEngine, xzEngine } from './engine-xz.ts';
 
 interface EngineRow {
   readonly codec: Codec;
-  readonly open: (level: number) => Engine | Promise<Engine>;
+  /** `chunk` is of use to gzip alone: the chunks of the other codecs follow from their levels. */
+  readonly open: (level: number, chunk?: number) => Engine | Promise<Engine>;
   /** Why it cannot be opened, and what to do about it. */
   readonly lacks: string;
   readonly hint: string;
@@ -14,7 +16,7 @@ interface EngineRow {
 
 const KOFFI = 'and the npm package koffi';
 
-/** The best engine of a codec comes first. */
+/** The best engine of a codec comes first. ISA-L is behind zlib, which never lacks, and so is used where it is named only. */
 const ENGINES: Readonly<Record<EngineName, EngineRow>> = {
   libdeflate: {
     codec: 'gzip',
@@ -23,6 +25,12 @@ const ENGINES: Readonly<Record<EngineName, EngineRow>> = {
     hint: `Install libdeflate0 (Debian, Ubuntu) ${KOFFI}, or leave --engine out.`,
   },
   zlib: { codec: 'gzip', open: zlibEngine, lacks: 'Node has no zlib', hint: '' },
+  isal: {
+    codec: 'gzip',
+    open: isalEngine,
+    lacks: 'the library or koffi cannot be loaded, or the host is not a 64-bit one',
+    hint: `Install libisal2 (Debian, Ubuntu) or isa-l (Red Hat) ${KOFFI}, or leave --engine out.`,
+  },
   libbz2: {
     codec: 'bzip2',
     open: libbz2Engine,
@@ -74,9 +82,15 @@ export const LEVELS: Readonly<
  * @throws UsageError `engine.level`; HostError `engine.missing` when the engine asked for, or all of a codec, are not here
  */
 export async function openEngine(
-  options: { readonly codec?: Codec; readonly engine?: EngineName; readonly level?: number } = {},
+  options: {
+    readonly codec?: Codec;
+    readonly engine?: EngineName;
+    readonly level?: number;
+    /** Bytes of output in a gzip member; the other codecs have their own. */
+    readonly chunk?: number;
+  } = {},
 ): Promise<Engine> {
-  const { codec = 'gzip', engine } = options;
+  const { codec = 'gzip', engine, chunk } = options;
   const { least, most, usual } = LEVELS[codec];
   const level = options.level ?? usual;
   if (!Number.isInteger(level) || level < least || level > most) {
@@ -87,7 +101,7 @@ export async function openEngine(
   if (engine !== undefined && codecOf(engine) === codec) {
     const { open, lacks, hint } = ENGINES[engine];
     try {
-      return await open(level);
+      return await open(level, chunk);
     } catch (cause) {
       throw new HostError('engine.missing', `Cannot compress with ${engine}: ${lacks}`, { hint, cause });
     }
@@ -96,7 +110,7 @@ export async function openEngine(
   const causes: unknown[] = [];
   for (const name of names) {
     try {
-      return await ENGINES[name].open(level);
+      return await ENGINES[name].open(level, chunk);
     } catch (cause) {
       causes.push(cause);
     }

@@ -60,6 +60,7 @@ export async function packOne(one: OneOptions): Promise<Artifact> {
       pool,
       sink,
       compression,
+      window: options.window,
       signal: context.signal,
       onProgress: (done) => {
         if (performance.now() - told < 200) return;
@@ -79,7 +80,10 @@ export async function packOne(one: OneOptions): Promise<Artifact> {
     checked = await checkOne(one, { temporary, source });
   };
   const { path, size, sha256 } = await sink.finish(options.check ? check : undefined);
-  const made = engine === undefined ? {} : { engine: engine.name, engineVersion: engine.version, level: engine.level };
+  const made =
+    engine === undefined
+      ? {}
+      : { engine: engine.name, engineVersion: engine.version, level: engine.level, chunk: engine.chunk };
   const file = `${options.name}.${row.suffix}`;
   return {
     file,

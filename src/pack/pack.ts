@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { BlockSource } from '../disk/block-source.ts';
 import { openDisk } from '../disk/open.ts';
@@ -7,14 +8,16 @@ import { requireEditable } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { findRoot, type Root } from '../filesystem/root.ts';
 import type { Codec, Engine } from './codec.ts';
-import { codecOf, openEngine } from './engine.ts';
+import { openForCodec } from './effort.ts';
+import { codecOf } from './engine.ts';
 import { FILE_TYPES } from './filetypes.ts';
 import { epochFromEnvironment, latestTime, packOne } from './pack-one.ts';
-import type { PackOptions, PackResult } from './pack-options.ts';
+import { checkTuning, type PackOptions, type PackResult } from './pack-options.ts';
 import { treePackages, writePackageRecords } from './package-records.ts';
 import { type Artifact, writeRecords } from './records.ts';
 import { sealEdits } from './seal.ts';
 import { SealedTree } from './sealed-tree.ts';
+import { WINDOW } from './stream.ts';
 import { type TreeManifest, writeTreeManifest } from './tree-manifest.ts';
 
 export type { PackOptions, PackResult } from './pack-options.ts';
@@ -27,6 +30,7 @@ export type { PackOptions, PackResult } from './pack-options.ts';
 export async function pack(options: PackOptions, context: Context): Promise<PackResult> {
   const { filetypes } = options;
   if (filetypes.length === 0) throw new PackError('pack.no-output', 'Cannot pack: no filetype was asked for');
+  checkTuning(options);
   const engines = await openEngines(options);
   const edits = [...(options.seal === false ? [] : sealEdits({ user: options.user })), ...(options.edits ?? [])];
   const { signal } = context;
@@ -64,8 +68,10 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   const sums = await writeRecords(resolve(options.out), artifacts, { name: options.name, ...options.maas });
   const { out, name: base, sourceDateEpoch: created = epochFromEnvironment() } = options;
   const lists = installed ? await writePackageRecords(installed, { out, name: base, kinds, created }) : [];
-  const made = [...engines.values()].map(({ name, version, level }) => ({ name, version, level }));
-  const result = { artifacts, engines: made, sealed: [...sealed], notes: [...notes], sums, lists };
+  const made = [...engines.values()].map(({ name, version, level, chunk }) => ({ name, version, level, chunk }));
+  const { workers = availableParallelism(), window = WINDOW } = options;
+  const pipeline = { workers, window };
+  const result = { artifacts, engines: made, pipeline, sealed: [...sealed], notes: [...notes], sums, lists };
   return treeManifest === undefined ? result : { ...result, treeManifest };
 }
 
@@ -93,7 +99,7 @@ function listTree(root: Root, edits: readonly Edit[], options: PackOptions, cont
 
 /** The engine of each codec that is asked for; opened before anything is read, so that a missing one costs no time. */
 async function openEngines(options: PackOptions): Promise<ReadonlyMap<Codec, Engine>> {
-  const { filetypes, engine, level } = options;
+  const { filetypes, engine } = options;
   const kinds = new Set(filetypes.map((type) => FILE_TYPES[type].compression));
   const codecs = [...kinds].filter((kind) => kind !== 'none');
   if (engine !== undefined && codecs.length > 0 && !codecs.includes(codecOf(engine))) {
@@ -105,8 +111,7 @@ async function openEngines(options: PackOptions): Promise<ReadonlyMap<Codec, Eng
   }
   const engines = new Map<Codec, Engine>();
   for (const codec of codecs) {
-    const named = { ...(engine === undefined ? {} : { engine }), ...(level === undefined ? {} : { level }) };
-    engines.set(codec, await openEngine({ codec, ...named }));
+    engines.set(codec, await openForCodec(codec, options));
   }
   return engines;
 }

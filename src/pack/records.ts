@@ -15,6 +15,8 @@ export interface Artifact {
   readonly engine?: EngineName;
   readonly engineVersion?: string;
   readonly level?: number;
+  /** Bytes of output, before compression, in a member; the bytes depend on it. */
+  readonly chunk?: number;
   /** Members of a tree's archive. */
   readonly entries?: number;
   /** SHA-256 of the tree's manifest, where one was written: equal for equal trees, however they were stored. */

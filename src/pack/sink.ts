@@ -41,6 +41,11 @@ export class FileSink implements AsyncDisposable {
     }
   }
 
+  /** Bytes written so far, holes included. */
+  get size(): number {
+    return this.#size;
+  }
+
   /** Appends `bytes`. @throws PackError `pack.disk-full`, `pack.write` */
   async write(bytes: Uint8Array): Promise<void> {
     try {

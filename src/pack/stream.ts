@@ -5,7 +5,7 @@ import type { WorkerPool } from './pool.ts';
 import type { FileSink } from './sink.ts';
 
 /** Chunks in flight for each worker: enough that a slow chunk at the head does not leave the others idle. */
-const WINDOW = 4;
+export const WINDOW = 4;
 /** Bytes of literals not yet compressed and of results not yet written that may be held beyond one chunk for each worker. */
 const HELD = 32 * 1024 * 1024;
 
@@ -14,6 +14,8 @@ export interface StreamOptions {
   readonly sink: FileSink;
   readonly compression: Compression;
   readonly signal: AbortSignal;
+  /** Chunks in flight for each worker. @default 4 */
+  readonly window?: number | undefined;
   /** Told after each chunk: bytes of output before compression. */
   readonly onProgress: (bytes: number) => void;
 }
@@ -21,12 +23,12 @@ export interface StreamOptions {
 const HOLE = new Uint8Array(64 * 1024);
 
 /**
- * Cuts what `fill` gives the cutter, has the pool compress it, and writes the results in order. At most `WINDOW` chunks
+ * Cuts what `fill` gives the cutter, has the pool compress it, and writes the results in order. At most `window` chunks
  * for each worker, and about `HELD` bytes, are in memory: when they are, `fill` waits in its own next call.
  * @returns bytes before compression
  */
 export async function stream(fill: (cutter: Cutter) => Promise<void>, options: StreamOptions): Promise<number> {
-  const { pool, sink, compression, signal, onProgress } = options;
+  const { pool, sink, compression, signal, onProgress, window = WINDOW } = options;
   const frame = framing(compression.kind);
   const inFlight: Promise<Result>[] = [];
   let held = 0;
@@ -58,7 +60,7 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
       () => {},
     );
     inFlight.push(result);
-    while (inFlight.length >= pool.size * WINDOW || (held > HELD && inFlight.length > pool.size)) await writeOldest();
+    while (inFlight.length >= pool.size * window || (held > HELD && inFlight.length > pool.size)) await writeOldest();
   };
   const cutter = new Cutter(compression.chunk, push);
   await sink.write(frame.head);

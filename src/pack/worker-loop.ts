@@ -38,8 +38,8 @@ export function serve(port: MessagePort): void {
 
 async function openCompression(compression: Compression): Promise<Engine | undefined> {
   if (compression.kind === 'none') return undefined;
-  const { kind, engine, level } = compression;
-  return openEngine({ codec: kind, engine, level });
+  const { kind, engine, level, chunk } = compression;
+  return openEngine({ codec: kind, engine, level, chunk });
 }
 
 function failure(error: unknown, stage: 'read' | 'compress'): FromWorker {

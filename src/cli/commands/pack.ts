@@ -52,7 +52,7 @@ export const packVerb: Verb<Flags> = {
     const filetypes = parseFileTypes(flags.format);
     const format = flags['disk-format'] === undefined ? {} : { format: flags['disk-format'] };
     const options = { disk: flags.disk, ...format, out: resolve(flags.out), name, filetypes, seal: flags.seal, maas };
-    const result = await pack({ ...options, ...packSettings(flags) }, context);
+    const result = await pack({ ...options, ...(await packSettings(flags, context)) }, context);
     return { data: result, text: artifactText(result, maas) };
   },
 };
