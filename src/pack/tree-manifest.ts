@@ -51,7 +51,7 @@ export async function writeTreeManifest(tree: FileTree, options: TreeManifestOpt
 /**
  * The lines of a manifest. Entries come as in an archive: a directory before what is in it, names in the order of their
  * bytes. Sockets are left out, as they are there. What depends on the file system and not on the tree is not told:
- * inode numbers, sizes of directories, where holes are.
+ * inode numbers, sizes of directories, where holes are, and the form in which XFS keeps an ACL beside the ACL itself.
  */
 export async function* manifestLines(tree: FileTree, latestTime?: bigint): AsyncGenerator<string> {
   const firstNames = new Map<number, Uint8Array>();
@@ -69,7 +69,8 @@ export async function* manifestLines(tree: FileTree, latestTime?: bigint): Async
 }
 
 async function factsOf(entry: Entry, latestTime: bigint | undefined): Promise<Record<string, unknown>> {
-  const { kind, mode, uid, gid, device, target, data, xattrs } = entry;
+  const { kind, mode, uid, gid, device, target, data } = entry;
+  const xattrs = entry.xattrs.filter((one) => !isStoredAcl(one, entry.xattrs));
   const mtime = latestTime !== undefined && entry.mtime > latestTime ? latestTime : entry.mtime;
   return {
     type: kind,
@@ -82,6 +83,18 @@ async function factsOf(entry: Entry, latestTime: bigint | undefined): Promise<Re
     ...(data === undefined ? {} : { size: data.size, ...(await contentDigest(data)) }),
     ...(xattrs.length === 0 ? {} : { xattrs: sorted(xattrs).map(attribute) }),
   };
+}
+
+/** What XFS keeps an ACL in (kernel: fs/xfs/libxfs/xfs_da_format.h, SGI_ACL_FILE), and the ACL. */
+const STORED_ACLS: ReadonlyMap<string, string> = new Map([
+  ['trusted.SGI_ACL_FILE', 'system.posix_acl_access'],
+  ['trusted.SGI_ACL_DEFAULT', 'system.posix_acl_default'],
+]);
+
+function isStoredAcl({ name }: Xattr, all: readonly Xattr[]): boolean {
+  const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+  const acl = STORED_ACLS.get(latin1(name));
+  return acl !== undefined && all.some((one) => latin1(one.name) === acl);
 }
 
 function sorted(xattrs: readonly Xattr[]): Xattr[] {

@@ -72,6 +72,13 @@ describe('the manifest of a tree', () => {
     expect(await lines(other)).toBe(await lines([ROOT, FILE]));
   });
 
+  test('tells an ACL once, where XFS shows it twice', async () => {
+    const acl = { name: utf8('system.posix_acl_access'), value: utf8('acl') };
+    const stored = { name: utf8('trusted.SGI_ACL_FILE'), value: utf8('acl as XFS has it') };
+    expect(await lines([{ ...FILE, xattrs: [acl, stored] }])).toBe(await lines([{ ...FILE, xattrs: [acl] }]));
+    expect(await lines([{ ...FILE, xattrs: [stored] }])).not.toBe(await lines([FILE]));
+  });
+
   test('a byte order mark in a name stays, and names no text can hold do not meet', async () => {
     const names = [utf8('\ufeffa'), utf8('a'), Uint8Array.of(0x61, 0xff), utf8('a\ufffd')];
     const text = await lines(names.map((path, at) => ({ ...FILE, path, inode: at })));
