@@ -25,6 +25,7 @@ export type { PackOptions, PackResult } from './pack/pack.ts';
 export { pack } from './pack/pack.ts';
 export type { PackageRecord, SbomFormat } from './pack/package-records.ts';
 export type { Artifact, MaasEntry } from './pack/records.ts';
+export type { TreeManifest } from './pack/tree-manifest.ts';
 export { catalogueNames } from './recipe/catalogue.ts';
 export { loadRecipe } from './recipe/load.ts';
 export type { Plan, PlanOptions } from './recipe/plan.ts';
