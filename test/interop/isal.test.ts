@@ -39,7 +39,7 @@ test.skipIf(missing)(
       const made = contents().map((bytes) => member(engine, bytes));
       for (const [at, bytes] of contents().entries()) {
         expect(gunzipSync(made[at]!).equals(bytes)).toBe(true);
-        expect(member(engine, bytes)).toEqual(made[at]);
+        expect(Buffer.compare(member(engine, bytes), made[at]!)).toBe(0);
         expect(made[at]![9]).toBe(255);
       }
       engine.close();
@@ -54,7 +54,7 @@ test.skipIf(missing)(`a member of ISA-L does not depend on those before it${miss
   ];
   const all = contents();
   for (const bytes of all) member(used, bytes);
-  expect(member(used, all[3]!)).toEqual(member(fresh, all[3]!));
+  expect(Buffer.compare(member(used, all[3]!), member(fresh, all[3]!))).toBe(0);
 });
 
 test.skipIf(missing)(`levels above 3 count as 3${missing}`, async () => {
