@@ -26,7 +26,7 @@ export class ChunkFiller {
 
   /** The bytes of a chunk in parts, each in the buffer that the next one reuses. */
   *parts(job: Job): Generator<Buffer> {
-    const { operations, literals } = job;
+    const { operations, literals, blocks } = job;
     let filled = 0;
     let literal = 0;
     for (let op = 0; op < operations.length; op += OPERATION) {
@@ -38,6 +38,10 @@ export class ChunkFiller {
           literal += target.length;
         } else if (kind === KIND.zero) {
           target.fill(0);
+        } else if (kind === KIND.block) {
+          const block = blocks[file];
+          if (block === undefined) throw new Error(`a job names block ${file} of ${blocks.length}`);
+          target.set(new Uint8Array(block, offset + done, target.length));
         } else if (kind === KIND.data) {
           this.#read(file, offset + done, target);
         } else {

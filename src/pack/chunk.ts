@@ -7,20 +7,27 @@ const PLAIN_CHUNK = 1024 * 1024;
 
 /** Numbers an operation takes in `Job.operations`. */
 export const OPERATION = 7;
-export const KIND = { literal: 0, zero: 1, data: 2, deflate: 3, zstd: 4 } as const;
+export const KIND = { literal: 0, zero: 1, data: 2, deflate: 3, zstd: 4, block: 5 } as const;
 
 /**
  * One chunk: what it is made of, in order. Each operation is seven numbers: kind, length, file, offset, stored length,
- * unpacked length, skip; the bytes of literals follow one another in `literals`.
+ * unpacked length, skip; the bytes of literals follow one another in `literals`. The file of a `block` is its place in
+ * `blocks`.
  */
 export interface Job {
   readonly index: number;
   readonly length: number;
   readonly operations: Float64Array<ArrayBuffer>;
   readonly literals: Uint8Array<ArrayBuffer>;
+  /** Bytes of the stream that were read already, for all outputs that are made of it. */
+  readonly blocks: readonly SharedArrayBuffer[];
+  /** Place of its compression among those of the pool. @default 0 */
+  readonly compression?: number;
+  /** Where the chunk is put as it is, instead of being compressed. */
+  readonly room?: SharedArrayBuffer;
 }
 
-/** What a worker makes of a job. `hole` means that all of the chunk was zeros and that nothing is compressed. */
+/** What a worker makes of a job. `hole` means that all of the chunk was zeros and that there are no bytes of it. */
 export interface Result {
   readonly index: number;
   readonly length: number;
@@ -32,7 +39,7 @@ export type ToWorker =
   | {
       readonly type: 'open';
       readonly files: readonly string[];
-      readonly compression: Compression;
+      readonly compressions: readonly Compression[];
       /** One shared number; anything but 0 ends the job at hand. */
       readonly stop: SharedArrayBuffer;
     }

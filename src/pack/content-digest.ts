@@ -1,4 +1,4 @@
-/** Digests of file content, read piece by piece and holes not at all. */
+/** Digests of file content, taken piece by piece and of holes without reading. */
 import { createHash, type Hash } from 'node:crypto';
 import type { FileData } from '../filesystem/file-tree.ts';
 
@@ -13,31 +13,54 @@ const STEP = 1024 * 1024;
 const ZEROS = Buffer.alloc(STEP);
 
 /** A stretch of a file that is stored; `bytes` are good until the next one is asked for. */
-interface Piece {
+export interface Piece {
   readonly position: number;
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
+}
+
+/** The digest of a file's content, given piece by piece. */
+export interface ContentHash {
+  /** Pieces come in order; what is between them is zeros. */
+  add(piece: Piece): void;
+  digest(): ContentDigest;
 }
 
 /**
- * The SHA-256 of a file's content. Beyond 1 GiB, where a file of a few blocks may say it has terabytes, it is that of the
- * blocks of 4096 bytes that are not all zeros, each after its number in 8 bytes, high first. Both are the same whether zeros
- * are stored or are a hole.
+ * The SHA-256 of the content of a file of `size` bytes. Beyond 1 GiB, where a file of a few blocks may say it has terabytes,
+ * it is that of the blocks of 4096 bytes that are not all zeros, each after its number in 8 bytes, high first. Both are the
+ * same whether zeros are stored or are a hole.
  */
+export function contentHash(size: number): ContentHash {
+  return size > LONGEST_WHOLE ? new BlockHash(size) : new WholeHash(size);
+}
+
+/** The digest of content that is read here. */
 export async function contentDigest(data: FileData): Promise<ContentDigest> {
-  const hash = createHash('sha256');
-  if (data.size > LONGEST_WHOLE) {
-    const blocks = new BlockHash(hash, data.size);
-    for await (const piece of storedPieces(data)) blocks.add(piece);
-    return { sha256Blocks: blocks.digest() };
+  const hash = contentHash(data.size);
+  for await (const piece of storedPieces(data)) hash.add(piece);
+  return hash.digest();
+}
+
+/** All of the content. */
+class WholeHash implements ContentHash {
+  readonly #hash = createHash('sha256');
+  readonly #size: number;
+  #at = 0;
+
+  constructor(size: number) {
+    this.#size = size;
   }
-  let at = 0;
-  for await (const { position, bytes } of storedPieces(data)) {
-    hashZeros(hash, position - at);
-    hash.update(bytes);
-    at = position + bytes.length;
+
+  add({ position, bytes }: Piece): void {
+    hashZeros(this.#hash, position - this.#at);
+    this.#hash.update(bytes);
+    this.#at = position + bytes.length;
   }
-  hashZeros(hash, data.size - at);
-  return { sha256: hash.digest('hex') };
+
+  digest(): ContentDigest {
+    hashZeros(this.#hash, this.#size - this.#at);
+    return { sha256: this.#hash.digest('hex') };
+  }
 }
 
 function hashZeros(hash: Hash, length: number): void {
@@ -58,15 +81,14 @@ async function* storedPieces(data: FileData): AsyncGenerator<Piece> {
 }
 
 /** Takes stretches in order and hashes the blocks they make that are not all zeros. */
-class BlockHash {
-  readonly #hash: Hash;
+class BlockHash implements ContentHash {
+  readonly #hash = createHash('sha256');
   readonly #size: number;
   /** The block that a stretch ended in. */
   readonly #open = Buffer.alloc(BLOCK);
   #number = -1;
 
-  constructor(hash: Hash, size: number) {
-    this.#hash = hash;
+  constructor(size: number) {
     this.#size = size;
   }
 
@@ -81,15 +103,15 @@ class BlockHash {
       } else {
         if (number !== this.#number) this.#close();
         this.#number = number;
-        bytes.copy(this.#open, within, at, at + length);
+        this.#open.set(bytes.subarray(at, at + length), within);
       }
       at += length;
     }
   }
 
-  digest(): string {
+  digest(): ContentDigest {
     this.#close();
-    return this.#hash.digest('hex');
+    return { sha256Blocks: this.#hash.digest('hex') };
   }
 
   #close(): void {
@@ -100,8 +122,8 @@ class BlockHash {
     this.#number = -1;
   }
 
-  #block(number: number, bytes: Buffer): void {
-    if (bytes.equals(ZEROS.subarray(0, bytes.length))) return;
+  #block(number: number, bytes: Uint8Array): void {
+    if (ZEROS.subarray(0, bytes.length).equals(bytes)) return;
     const counted = Buffer.alloc(8);
     counted.writeBigUInt64BE(BigInt(number));
     this.#hash.update(counted).update(bytes);

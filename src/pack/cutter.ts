@@ -18,6 +18,7 @@ export class Cutter {
   #count = 0;
   #literals = new Uint8Array(FIRST_LITERALS);
   #literalLength = 0;
+  #blocks: SharedArrayBuffer[] = [];
   #length = 0;
   #index = 0;
   /** Room for served bytes that nobody writes into at the moment. */
@@ -39,6 +40,17 @@ export class Cutter {
       this.#literalLength += length;
       this.#operation(KIND.literal, length, 0, 0, 0, 0, 0);
       at += length;
+      if (this.#length === this.#chunk) await this.#flush();
+    }
+  }
+
+  /** The first `length` bytes of a block of the stream that is in memory. */
+  async block(block: SharedArrayBuffer, length: number): Promise<void> {
+    for (let at = 0; at < length; ) {
+      const part = Math.min(length - at, this.#chunk - this.#length);
+      this.#blocks.push(block);
+      this.#operation(KIND.block, part, this.#blocks.length - 1, at, 0, 0, 0);
+      at += part;
       if (this.#length === this.#chunk) await this.#flush();
     }
   }
@@ -139,7 +151,9 @@ export class Cutter {
       length: this.#length,
       operations: this.#operations.slice(0, this.#count * OPERATION),
       literals: this.#literals.slice(0, this.#literalLength),
+      blocks: this.#blocks,
     };
+    this.#blocks = [];
     this.#count = 0;
     this.#literalLength = 0;
     this.#length = 0;

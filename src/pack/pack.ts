@@ -8,11 +8,12 @@ import { requireEditable } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { findRoot, type Root } from '../filesystem/root.ts';
 import type { Codec, Engine } from './codec.ts';
+import { epochFromEnvironment, latestTime, type Work } from './content.ts';
 import { openForCodec } from './effort.ts';
 import { codecOf } from './engine.ts';
-import { FILE_TYPES } from './filetypes.ts';
-import { epochFromEnvironment, latestTime, packOne } from './pack-one.ts';
+import { FILE_TYPES, type FileType } from './filetypes.ts';
 import { checkTuning, type PackOptions, type PackResult } from './pack-options.ts';
+import { packPass, phaseOf } from './pack-pass.ts';
 import { treePackages, writePackageRecords } from './package-records.ts';
 import { type Artifact, writeRecords } from './records.ts';
 import { sealEdits } from './seal.ts';
@@ -47,32 +48,45 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   if (root !== undefined && filetypes.some((type) => FILE_TYPES[type].content !== 'tree')) requireEditable(root, edits);
   // Before anything is compressed: a damaged package database is told at once.
   const installed = root && kinds.length > 0 ? await listPackages(root, edits, context) : undefined;
-  const treeManifest = root && options.manifest ? await listTree(root, edits, options, context) : undefined;
-  const artifacts: Artifact[] = [];
   const sealed = new Set<string>();
   if (trees) for (const skip of root?.skipped ?? []) notes.add(`${skip.mountPoint} is left out: ${skip.why}`);
-  for (const filetype of filetypes) {
+  const work: Work = { options, disk, root, edits, engines, context, sealed, notes };
+  // A tree that is packed is listed on the way.
+  let treeManifest = root && options.manifest && !trees ? await listTree(root, edits, options, context) : undefined;
+  const made = new Map<FileType, Artifact>();
+  for (const group of passes(filetypes)) {
     const done = await inPhase(
       context,
-      `pack ${filetype}`,
-      () => packOne({ options, filetype, disk, root, edits, engines, context, sealed, notes, treeManifest }),
-      (artifact) => `${artifact.file}`,
+      phaseOf(group),
+      () => packPass(work, group),
+      ({ artifacts }) => artifacts.map(({ file }) => file).join(', '),
     );
-    artifacts.push(done);
-    const { file, size, sha256 } = done;
-    context.emit({ type: 'artifact', file, filetype, size, sha256 });
+    treeManifest ??= done.treeManifest;
+    for (const artifact of done.artifacts) {
+      made.set(artifact.filetype, artifact);
+      const { file, filetype, size, sha256 } = artifact;
+      context.emit({ type: 'artifact', file, filetype, size, sha256 });
+    }
   }
+  const artifacts = filetypes.map((filetype) => made.get(filetype)).filter((artifact) => artifact !== undefined);
   if (installed?.sets.length === 0)
     notes.add('the tree has no package database of dpkg, rpm or apk: the lists are empty');
   for (const note of notes) context.emit({ type: 'log', level: 'info', message: note });
   const sums = await writeRecords(resolve(options.out), artifacts, { name: options.name, ...options.maas });
   const { out, name: base, sourceDateEpoch: created = epochFromEnvironment() } = options;
   const lists = installed ? await writePackageRecords(installed, { out, name: base, kinds, created }) : [];
-  const made = [...engines.values()].map(({ name, version, level, chunk }) => ({ name, version, level, chunk }));
+  const used = [...engines.values()].map(({ name, version, level, chunk }) => ({ name, version, level, chunk }));
   const { workers = availableParallelism(), window = WINDOW } = options;
   const pipeline = { workers, window };
-  const result = { artifacts, engines: made, pipeline, sealed: [...sealed], notes: [...notes], sums, lists };
+  const result = { artifacts, engines: used, pipeline, sealed: [...sealed], notes: [...notes], sums, lists };
   return treeManifest === undefined ? result : { ...result, treeManifest };
+}
+
+/** The passes that make `filetypes`: what is made of the tree in one, what is made of the disk in another. */
+function passes(filetypes: readonly FileType[]): FileType[][] {
+  const tree = (type: FileType): boolean => FILE_TYPES[type].content === 'tree';
+  const groups = [filetypes.filter(tree), filetypes.filter((type) => !tree(type))].filter((group) => group.length > 0);
+  return tree(filetypes[0] ?? 'tgz') ? groups : groups.reverse();
 }
 
 /** What the tree has installed once it is sealed. */

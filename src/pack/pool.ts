@@ -44,18 +44,19 @@ export class WorkerPool implements AsyncDisposable {
   /** Starts `size` workers (default: as many as the host runs at once), each with `files` open and its engine ready. */
   static async start(options: {
     readonly files: readonly string[];
-    readonly compression: Compression;
+    /** One for each output of the stream; a job names its own by its place. */
+    readonly compressions: readonly Compression[];
     readonly size?: number | undefined;
     /** What a worker runs; tests put one in its place that fails. */
     readonly module?: URL;
   }): Promise<WorkerPool> {
-    const { files, compression } = options;
+    const { files, compressions } = options;
     const pool = new WorkerPool(
       options.size ?? availableParallelism(),
-      compression.chunk > SMALL ? 1 : 2,
+      compressions.some(({ chunk }) => chunk > SMALL) ? 1 : 2,
       options.module,
     );
-    const open: ToWorker = { type: 'open', files, compression, stop: pool.#stop };
+    const open: ToWorker = { type: 'open', files, compressions, stop: pool.#stop };
     try {
       await Promise.all(Array.from({ length: pool.size }, () => pool.#add(open)));
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { Compression, Job, Result } from './chunk.ts';
 import { Cutter } from './cutter.ts';
-import { framing } from './framing.ts';
+import { FramedOutput } from './framed-output.ts';
 import type { WorkerPool } from './pool.ts';
 import type { FileSink } from './sink.ts';
 
@@ -20,8 +20,6 @@ export interface StreamOptions {
   readonly onProgress: (bytes: number) => void;
 }
 
-const HOLE = new Uint8Array(64 * 1024);
-
 /**
  * Cuts what `fill` gives the cutter, has the pool compress it, and writes the results in order. At most `window` chunks
  * for each worker, and about `HELD` bytes, are in memory: when they are, `fill` waits in its own next call.
@@ -29,7 +27,7 @@ const HOLE = new Uint8Array(64 * 1024);
  */
 export async function stream(fill: (cutter: Cutter) => Promise<void>, options: StreamOptions): Promise<number> {
   const { pool, sink, compression, signal, onProgress, window = WINDOW } = options;
-  const frame = framing(compression.kind);
+  const output = new FramedOutput(compression.kind, sink);
   const inFlight: Promise<Result>[] = [];
   let held = 0;
   let done = 0;
@@ -37,15 +35,9 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
     const result = await inFlight.shift();
     if (result === undefined) return;
     signal.throwIfAborted();
-    const { bytes, length, hole } = result;
-    if (hole) {
-      await sink.skip(length, HOLE);
-    } else {
-      await sink.write(bytes);
-      frame.note(bytes, length);
-    }
-    held -= bytes.length;
-    done += length;
+    await output.write(result);
+    held -= result.bytes.length;
+    done += result.length;
     onProgress(done);
   };
   const push = async (job: Job): Promise<void> => {
@@ -63,10 +55,10 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
     while (inFlight.length >= pool.size * window || (held > HELD && inFlight.length > pool.size)) await writeOldest();
   };
   const cutter = new Cutter(compression.chunk, push);
-  await sink.write(frame.head);
+  await output.begin();
   await fill(cutter);
   await cutter.end();
   while (inFlight.length > 0) await writeOldest();
-  await sink.write(frame.tail());
+  await output.end();
   return done;
 }

@@ -1,8 +1,8 @@
 /** A list of everything in a tree, a JSON object a line, that two trees share exactly when they are the same. */
 import { join, resolve } from 'node:path';
-import type { Entry, FileTree, Xattr } from '../filesystem/file-tree.ts';
+import type { Entry, FileData, FileTree, Xattr } from '../filesystem/file-tree.ts';
 import { decimalTime } from '../formats/tar/writer.ts';
-import { contentDigest } from './content-digest.ts';
+import { type ContentDigest, contentDigest } from './content-digest.ts';
 import { FileSink } from './sink.ts';
 
 /** A finished manifest. */
@@ -31,44 +31,107 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * @throws PackError `pack.output`, `pack.write`, `pack.disk-full`; the errors of reading the tree
  */
 export async function writeTreeManifest(tree: FileTree, options: TreeManifestOptions): Promise<TreeManifest> {
-  const file = `${options.name}.files.jsonl`;
-  await using sink = await FileSink.create(join(resolve(options.out), file));
-  let entries = 0;
-  let text = '';
+  await using manifest = await ManifestFile.create(options);
   for await (const line of manifestLines(tree, options.latestTime)) {
     options.signal.throwIfAborted();
-    entries++;
-    text += line;
-    if (text.length < FLUSH) continue;
-    await sink.write(Buffer.from(text));
-    text = '';
+    await manifest.add(line);
   }
-  await sink.write(Buffer.from(text));
-  const { path, sha256 } = await sink.finish();
-  return { file, path, entries, treeDigest: sha256 };
+  return await manifest.finish();
+}
+
+/** A manifest on its way to the disk. */
+export class ManifestFile implements AsyncDisposable {
+  readonly #file: string;
+  readonly #sink: FileSink;
+  #entries = 0;
+  #text = '';
+
+  private constructor(file: string, sink: FileSink) {
+    this.#file = file;
+    this.#sink = sink;
+  }
+
+  /** @throws PackError `pack.output` */
+  static async create(options: Pick<TreeManifestOptions, 'out' | 'name'>): Promise<ManifestFile> {
+    const file = `${options.name}.files.jsonl`;
+    return new ManifestFile(file, await FileSink.create(join(resolve(options.out), file)));
+  }
+
+  async add(line: string): Promise<void> {
+    this.#entries++;
+    this.#text += line;
+    if (this.#text.length >= FLUSH) await this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    const bytes = Buffer.from(this.#text);
+    this.#text = '';
+    await this.#sink.write(bytes);
+  }
+
+  async finish(): Promise<TreeManifest> {
+    await this.#flush();
+    const { path, sha256 } = await this.#sink.finish();
+    return { file: this.#file, path, entries: this.#entries, treeDigest: sha256 };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#sink[Symbol.asyncDispose]();
+  }
+}
+
+/** The lines of a manifest, with content read here. */
+export async function* manifestLines(tree: FileTree, latestTime?: bigint): AsyncGenerator<string> {
+  const lines = new ManifestLines(latestTime);
+  for await (const entry of tree.entries()) {
+    const line = lines.of(entry);
+    if (line === undefined) continue;
+    yield line.text(line.data === undefined ? undefined : await contentDigest(line.data));
+  }
+}
+
+/** One line; `text` makes it, once the digest of `data` is known. */
+export interface ManifestLine {
+  readonly data: FileData | undefined;
+  text(content: ContentDigest | undefined): string;
 }
 
 /**
- * The lines of a manifest. Entries come as in an archive: a directory before what is in it, names in the order of their
+ * Makes the lines of a manifest. Entries come as in an archive: a directory before what is in it, names in the order of their
  * bytes. Sockets are left out, as they are there. What depends on the file system and not on the tree is not told:
  * inode numbers, sizes of directories, where holes are, and the form in which XFS keeps an ACL beside the ACL itself.
  */
-export async function* manifestLines(tree: FileTree, latestTime?: bigint): AsyncGenerator<string> {
-  const firstNames = new Map<number, Uint8Array>();
-  for await (const entry of tree.entries()) {
-    if (entry.kind === 'socket') continue;
+export class ManifestLines {
+  readonly #latestTime: bigint | undefined;
+  readonly #firstNames = new Map<number, Uint8Array>();
+
+  constructor(latestTime: bigint | undefined) {
+    this.#latestTime = latestTime;
+  }
+
+  /** The line of an entry; undefined for one that has none. */
+  of(entry: Entry): ManifestLine | undefined {
+    if (entry.kind === 'socket') return undefined;
     const linked = entry.links > 1 && entry.kind !== 'directory';
-    const first = linked ? firstNames.get(entry.inode) : undefined;
-    if (linked && first === undefined) firstNames.set(entry.inode, entry.path);
-    const facts =
-      first === undefined
-        ? { ...bytesField('path', absolute(entry.path)), ...(await factsOf(entry, latestTime)) }
-        : { ...bytesField('path', absolute(entry.path)), type: 'hardLink', ...bytesField('target', absolute(first)) };
-    yield `${JSON.stringify(facts)}\n`;
+    const first = linked ? this.#firstNames.get(entry.inode) : undefined;
+    if (linked && first === undefined) this.#firstNames.set(entry.inode, entry.path);
+    const path = bytesField('path', absolute(entry.path));
+    if (first !== undefined) {
+      const facts = { ...path, type: 'hardLink', ...bytesField('target', absolute(first)) };
+      return { data: undefined, text: () => `${JSON.stringify(facts)}\n` };
+    }
+    return {
+      data: entry.data,
+      text: (content) => `${JSON.stringify({ ...path, ...factsOf(entry, this.#latestTime, content) })}\n`,
+    };
   }
 }
 
-async function factsOf(entry: Entry, latestTime: bigint | undefined): Promise<Record<string, unknown>> {
+function factsOf(
+  entry: Entry,
+  latestTime: bigint | undefined,
+  content: ContentDigest | undefined,
+): Record<string, unknown> {
   const { kind, mode, uid, gid, device, target, data } = entry;
   const xattrs = entry.xattrs.filter((one) => !isStoredAcl(one, entry.xattrs));
   const mtime = latestTime !== undefined && entry.mtime > latestTime ? latestTime : entry.mtime;
@@ -80,7 +143,7 @@ async function factsOf(entry: Entry, latestTime: bigint | undefined): Promise<Re
     mtime: decimalTime(mtime),
     ...(device === undefined ? {} : { device: [device.major, device.minor] }),
     ...(target === undefined ? {} : bytesField('target', target)),
-    ...(data === undefined ? {} : { size: data.size, ...(await contentDigest(data)) }),
+    ...(data === undefined ? {} : { size: data.size, ...content }),
     ...(xattrs.length === 0 ? {} : { xattrs: sorted(xattrs).map(attribute) }),
   };
 }

@@ -26,6 +26,15 @@ export interface TreeOptions {
   readonly overlay: Overlay;
   /** Times after it are set back to it; nanoseconds since 1970. */
   readonly latestTime?: bigint | undefined;
+  readonly listener?: TreeListener | undefined;
+}
+
+/** Is told what goes into an archive, in order. */
+export interface TreeListener {
+  /** An entry that stays; one that is emptied has no bytes. */
+  entry(entry: Entry): void;
+  /** The stored bytes of the entry told last, its extents one after another, begin at byte `start` of the stream. */
+  content(start: number): void;
 }
 
 const HERE = Uint8Array.of(0x2e, 0x2f);
@@ -53,6 +62,7 @@ export async function writeTree(tree: FileTree, cutter: Cutter, options: TreeOpt
       continue;
     }
     counts.entries++;
+    options.listener?.entry(verdict === 'empty' ? { ...entry, data: { size: 0, extents: [] } } : entry);
     const name = archiveName(entry);
     if (name.length > LONGEST_PATH) counts.longPaths++;
     const first = entry.links > 1 && entry.kind !== 'directory' ? firstNames.get(entry.inode) : undefined;
@@ -83,6 +93,7 @@ async function writeMember(
   }
   if (data.inline !== undefined) {
     await cutter.literal(memberHeader(member(entry, name, options, { size: data.size })));
+    options.listener?.content(cutter.written);
     await cutter.literal(data.inline);
     await cutter.zeros(padding(data.size));
     counts.contentBytes += data.size;
@@ -92,6 +103,7 @@ async function writeMember(
   const runs = data.extents.map((extent) => ({ offset: extent.logical, length: extent.length }));
   const sparse = stored < data.size ? joinRuns(runs) : undefined;
   await cutter.literal(memberHeader(member(entry, name, options, { size: data.size, sparse })));
+  options.listener?.content(cutter.written);
   if (data.source !== undefined) {
     for (const extent of data.extents) await cutter.data(data.source, extent.position, extent.length);
   }

@@ -13,9 +13,9 @@ export function serve(port: MessagePort): void {
   let bench: Workbench | undefined;
   const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
   const open = async (message: Extract<ToWorker, { type: 'open' }>): Promise<void> => {
-    const { compression, files, stop } = message;
-    const [engine, unpacker] = await Promise.all([openCompression(compression), openUnpacker()]);
-    bench = new Workbench(new ChunkFiller(files, unpacker, new Int32Array(stop)), engine);
+    const { compressions, files, stop } = message;
+    const [unpacker, ...engines] = await Promise.all([openUnpacker(), ...compressions.map(openCompression)]);
+    bench = new Workbench(new ChunkFiller(files, unpacker, new Int32Array(stop)), engines);
     send({ type: 'ready' });
   };
   port.on('message', (message: ToWorker) => {
@@ -50,38 +50,43 @@ function failure(error: unknown, stage: 'read' | 'compress'): FromWorker {
 /** What a worker has to do its jobs with. */
 class Workbench {
   readonly #filler: ChunkFiller;
-  readonly #engine: Engine | undefined;
-  /** Members of nothing but zeros, by their length: each is made once. */
-  readonly #zeroMembers = new Map<number, Uint8Array<ArrayBuffer>>();
+  readonly #lines: readonly Line[];
   /** What it is at, for the error. */
   stage: 'read' | 'compress' = 'read';
 
-  constructor(filler: ChunkFiller, engine: Engine | undefined) {
+  constructor(filler: ChunkFiller, engines: readonly (Engine | undefined)[]) {
     this.#filler = filler;
-    this.#engine = engine;
+    this.#lines = engines.map((engine) => ({ engine, zeroMembers: new Map() }));
   }
 
   work(job: Job): Result {
-    const { index, length } = job;
+    const { index, length, room, compression = 0 } = job;
     this.stage = 'read';
     const parts = this.#filler.parts(job);
     let zeros = 0;
     for (let part = parts.next(); part.done !== true; part = parts.next()) {
-      if (isZero(part.value)) zeros += part.value.length;
-      else return { index, length, hole: false, bytes: this.#finish(this.#watched(zeros, part.value, parts), length) };
+      if (isZero(part.value)) {
+        zeros += part.value.length;
+        continue;
+      }
+      const whole = this.#watched(zeros, part.value, parts);
+      const bytes = room === undefined ? this.#finish(whole, job) : putInto(room, whole);
+      return { index, length, hole: false, bytes };
     }
-    if (this.#engine === undefined) return { index, length, hole: true, bytes: new Uint8Array(0) };
+    const line = this.#lines[compression];
+    if (room !== undefined || line?.engine === undefined) return { index, length, hole: true, bytes: NOTHING.slice() };
     // Copies, because what is sent is transferred.
-    const known = this.#zeroMembers.get(length);
+    const known = line.zeroMembers.get(length);
     if (known !== undefined) return { index, length, hole: false, bytes: known.slice() };
-    const member = this.#finish(zeroParts(length), length);
-    this.#zeroMembers.set(length, member);
+    const member = this.#finish(zeroParts(length), job);
+    line.zeroMembers.set(length, member);
     return { index, length, hole: false, bytes: member.slice() };
   }
 
-  #finish(parts: Iterable<Uint8Array>, length: number): Uint8Array<ArrayBuffer> {
+  #finish(parts: Iterable<Uint8Array>, { length, compression = 0 }: Job): Uint8Array<ArrayBuffer> {
     this.stage = 'compress';
-    if (this.#engine !== undefined) return this.#engine.member(parts, length);
+    const engine = this.#lines[compression]?.engine;
+    if (engine !== undefined) return engine.member(parts, length);
     return new Uint8Array(joined(parts, length));
   }
 
@@ -100,8 +105,27 @@ class Workbench {
 
   close(): void {
     this.#filler.close();
-    this.#engine?.close();
+    for (const { engine } of this.#lines) engine?.close();
   }
+}
+
+/** One of the ways this worker compresses. */
+interface Line {
+  readonly engine: Engine | undefined;
+  /** Members of nothing but zeros, by their length: each is made once. */
+  readonly zeroMembers: Map<number, Uint8Array<ArrayBuffer>>;
+}
+
+const NOTHING = new Uint8Array(0);
+
+function putInto(room: SharedArrayBuffer, parts: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(room);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return NOTHING.slice();
 }
 
 function isZero(part: Buffer): boolean {

@@ -33,7 +33,7 @@ export async function measureSetting(
   await using disk = await openDisk(path, { signal, format: 'raw' });
   await using sink = await FileSink.create(join(folder, `run-${randomBytes(4).toString('hex')}.gz`));
   const beforeWorkers = performance.now();
-  await using pool = await WorkerPool.start({ files: disk.files, compression, size: workers });
+  await using pool = await WorkerPool.start({ files: disk.files, compressions: [compression], size: workers });
   const start = withStart ? beforeWorkers : performance.now();
   await stream(
     async (cutter) => {

@@ -137,7 +137,7 @@ test.skipIf(!root).each([16, 64, 300, 2_000, 14_000])(
 /** A job of one chunk of literal bytes. */
 function literalJob(index: number): Job {
   const literals = new Uint8Array(CHUNK).fill(index + 1);
-  return { index, length: CHUNK, operations: Float64Array.of(0, CHUNK, 0, 0, 0, 0, 0), literals };
+  return { index, length: CHUNK, operations: Float64Array.of(0, CHUNK, 0, 0, 0, 0, 0), literals, blocks: [] };
 }
 
 /** A worker that says it is ready and does `then` at its first job. */
@@ -158,7 +158,7 @@ test.each([
   ["parentPort.postMessage({ type: 'failed', message: 'EIO: i/o error, read', code: 'EIO' })", 'cannot read'],
 ])('a worker that %s fails every job, waiting ones too (%s)', async (then) => {
   const module = await badWorker(then);
-  await using pool = await WorkerPool.start({ files: [], compression: compressionOf(undefined), size: 2, module });
+  await using pool = await WorkerPool.start({ files: [], compressions: [compressionOf(undefined)], size: 2, module });
   const jobs = Array.from({ length: 12 }, (_, index) => pool.run(literalJob(index)));
   for (const ended of await Promise.allSettled(jobs)) {
     expect(ended).toMatchObject({ status: 'rejected', reason: { code: expect.stringMatching(/^pack\./) } });
@@ -167,7 +167,7 @@ test.each([
 });
 
 test('a sink that stalls holds the reader up: a bounded number of chunks is in memory', async () => {
-  await using pool = await WorkerPool.start({ files: [], compression: compressionOf(undefined), size: 2 });
+  await using pool = await WorkerPool.start({ files: [], compressions: [compressionOf(undefined)], size: 2 });
   let release = (): void => {};
   const stalled = new Promise<void>((resolve) => {
     release = resolve;

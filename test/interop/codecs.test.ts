@@ -67,7 +67,7 @@ async function made(name: string, content: Uint8Array, options: Made): Promise<s
   // An empty disk is refused before anything is packed.
   await writeFile(raw, content.length === 0 ? new Uint8Array(512) : content);
   await using disk = await openDisk(raw, { format: 'raw' });
-  await using pool = await WorkerPool.start({ files: disk.files, compression, size: workers });
+  await using pool = await WorkerPool.start({ files: disk.files, compressions: [compression], size: workers });
   await using sink = await FileSink.create(path);
   const { signal } = new AbortController();
   // Literals between references to the file, so that chunks are of both.
@@ -203,7 +203,7 @@ test('an end in the middle of a block gives back the worker and leaves no file',
   await writeFile(raw, sample(2 * BLOCK, 5));
   await using disk = await openDisk(raw, { format: 'raw' });
   const packing = async (): Promise<void> => {
-    await using pool = await WorkerPool.start({ files: disk.files, compression, size: 2 });
+    await using pool = await WorkerPool.start({ files: disk.files, compressions: [compression], size: 2 });
     await using sink = await FileSink.create(join(folder, 'ended.xz'));
     setTimeout(() => controller.abort(new Error('enough')), 300);
     const aborted = new Promise<never>((_, reject) => {

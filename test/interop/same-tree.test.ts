@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
@@ -148,7 +149,7 @@ describe.skipIf(noMount !== undefined)(`one tree in several layouts${because(noM
   test.skipIf(noXfs !== undefined)(
     `XFS${because(noXfs)}`,
     async () => {
-      const image = await makeXfs(next(), '96M');
+      const image = await makeXfs(next(), '96M', ['-m', `uuid=${randomUUID()}`]);
       await install([['/', image]]);
       expect(await digestOf(await makeDisk(next(), [{ content: image }]))).toBe(digest());
     },
