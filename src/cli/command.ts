@@ -26,7 +26,9 @@ export interface Verb<O> {
   readonly describe: string;
   readonly examples: readonly (readonly [command: string, what: string])[];
   readonly options: (yargs: Argv<GlobalOptions>) => Argv<O & GlobalOptions>;
-  /** Calls the library and turns its result into text; it neither prints nor exits. */
+  /**
+   * Loads what it needs by `import()`, so that no verb waits for the libraries of another, calls it, and turns its result into text; it neither prints nor exits.
+   */
   readonly run: (options: O & GlobalOptions, context: Context) => Promise<Answer>;
 }
 

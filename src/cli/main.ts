@@ -3,7 +3,6 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { UsageError } from '../errors.ts';
 import { packageVersion } from '../host/built-module.ts';
-import { catalogueNames } from '../recipe/catalogue.ts';
 import { commandOf, globalOptions, type Verb } from './command.ts';
 import { benchVerb } from './commands/bench.ts';
 import { buildVerb } from './commands/build.ts';
@@ -60,8 +59,9 @@ type Defaults = (then: (error: Error | null, words: readonly string[] | undefine
 /** yargs knows verbs and flags; behind a verb that takes a recipe the catalogue's names are offered as well. */
 function complete(argv: readonly string[]) {
   return (current: string, _: unknown, defaults: Defaults, done: Done): void => {
-    defaults((_error, words = []) => {
-      const names = TAKES_RECIPE.has(argv.at(-2) ?? '') ? catalogueNames() : [];
+    defaults(async (_error, words = []) => {
+      const takes = TAKES_RECIPE.has(argv.at(-2) ?? '');
+      const names = takes ? (await import('../recipe/catalogue.ts')).catalogueNames() : [];
       done([...names.filter((name) => name.startsWith(current)), ...words]);
     });
   };

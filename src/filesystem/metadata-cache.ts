@@ -50,7 +50,8 @@ export class MetadataCache {
 
   async #fill(index: number): Promise<Uint8Array> {
     const position = index * PIECE;
-    const piece = new Uint8Array(PIECE);
+    // All that is read of it is written first; the last piece of a volume may be short.
+    const piece = Buffer.allocUnsafeSlow(PIECE);
     await this.#source.read(position, piece.subarray(0, Math.min(PIECE, this.#source.size - position)));
     this.#keep(index, piece);
     return piece;

@@ -27,12 +27,23 @@ export interface Job {
   readonly room?: SharedArrayBuffer;
 }
 
-/** What a worker makes of a job. `hole` means that all of the chunk was zeros and that there are no bytes of it. */
+/** What became of a job. `hole` means that all of the chunk was zeros and that there are no bytes of it. */
 export interface Result {
   readonly index: number;
   readonly length: number;
   readonly hole: boolean;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Good until `release`. */
+  readonly bytes: Uint8Array;
+  release(): void;
+}
+
+/** What a worker answers: `stored` bytes in the room it was given, or bytes of its own where they do not fit. */
+export interface Made {
+  readonly index: number;
+  readonly length: number;
+  readonly hole: boolean;
+  readonly stored: number;
+  readonly bytes?: Uint8Array<ArrayBuffer>;
 }
 
 export type ToWorker =
@@ -43,12 +54,12 @@ export type ToWorker =
       /** One shared number; anything but 0 ends the job at hand. */
       readonly stop: SharedArrayBuffer;
     }
-  | { readonly type: 'job'; readonly job: Job }
+  | { readonly type: 'job'; readonly job: Job; readonly into: SharedArrayBuffer | undefined }
   | { readonly type: 'close' };
 
 export type FromWorker =
   | { readonly type: 'ready' }
-  | { readonly type: 'result'; readonly result: Result }
+  | { readonly type: 'result'; readonly result: Made }
   | { readonly type: 'failed'; readonly stage: 'read' | 'compress'; readonly message: string; readonly code: string };
 
 /** How chunks are written: each as one member by an engine, or as they are. `chunk` is their size in bytes of output. */

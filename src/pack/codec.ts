@@ -15,8 +15,8 @@ export interface Engine {
   readonly level: number;
   /** Bytes of output, before compression, that make one member. */
   readonly chunk: number;
-  /** The member of all of `parts`, `length` bytes together. Parts may share one buffer; the answer is the caller's. */
-  member(parts: Iterable<Uint8Array>, length: number): Uint8Array<ArrayBuffer>;
+  /** The member of all of `parts`, `length` bytes together. Parts may share one buffer. It is good until the next one is made. */
+  member(parts: Iterable<Uint8Array>, length: number): Uint8Array;
   /** Gives back the memory that the garbage collector does not know of. */
   close(): void;
 }

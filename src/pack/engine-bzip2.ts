@@ -18,7 +18,7 @@ export async function libbz2Engine(level: number): Promise<Engine> {
     version: `libbz2 ${version}`,
     level,
     chunk: chunkSize(level),
-    member: (parts, length) => compress(joined(parts, length), level).slice(),
+    member: (parts, length) => compress(joined(parts, length), level),
     close: () => {},
   };
 }

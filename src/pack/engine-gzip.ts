@@ -51,7 +51,7 @@ export async function libdeflateEngine(level: number, chunk = GZIP_CHUNK): Promi
       if (room.length < most) room = new Uint8Array(most);
       const made = Number(compress(compressor, input, length, room, room.length));
       if (made === 0) throw new RangeError(`libdeflate could not fit ${length} bytes into ${room.length}`);
-      return room.slice(0, made);
+      return room.subarray(0, made);
     },
     close: () => {
       if (compressor !== null) free(compressor);

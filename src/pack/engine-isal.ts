@@ -55,7 +55,7 @@ export async function isalEngine(level: number, chunk = GZIP_CHUNK): Promise<Eng
       const returned = deflate(stream) as number;
       const whole = fields.getUint32(FIELD.inLeft, true) === 0 && fields.getUint32(FIELD.outLeft, true) > 0;
       if (returned !== 0 || !whole) throw new RangeError(`ISA-L could not compress ${length} bytes (${returned})`);
-      const member = room.slice(0, fields.getUint32(FIELD.made, true));
+      const member = room.subarray(0, fields.getUint32(FIELD.made, true));
       member[GZIP_OS] = OS_UNKNOWN;
       return member;
     },

@@ -18,10 +18,16 @@ export class FramedOutput {
     return this.#sink.write(this.#frame.head);
   }
 
-  async write({ bytes, length, hole }: Result): Promise<void> {
-    if (hole) return this.#sink.skip(length, HOLE);
-    await this.#sink.write(bytes);
-    this.#frame.note(bytes, length);
+  /** Writes a chunk and releases it. */
+  async write(result: Result): Promise<void> {
+    const { bytes, length, hole } = result;
+    if (hole) {
+      await this.#sink.skip(length, HOLE);
+    } else {
+      await this.#sink.write(bytes);
+      this.#frame.note(bytes, length);
+    }
+    result.release();
   }
 
   end(): Promise<void> {

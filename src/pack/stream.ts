@@ -35,8 +35,8 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
     const result = await inFlight.shift();
     if (result === undefined) return;
     signal.throwIfAborted();
+    held -= result.bytes.buffer.byteLength;
     await output.write(result);
-    held -= result.bytes.length;
     done += result.length;
     onProgress(done);
   };
@@ -46,7 +46,7 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
     const result = pool.run(job);
     result.then(
       ({ bytes }) => {
-        held += bytes.length - literals;
+        held += bytes.buffer.byteLength - literals;
       },
       // Its turn comes later; until then a rejection must not count as unhandled.
       () => {},

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import { openUnpacker } from '../disk/unpacker.ts';
-import type { Compression, FromWorker, Job, Result, ToWorker } from './chunk.ts';
+import type { Compression, FromWorker, Job, Made, ToWorker } from './chunk.ts';
 import { ChunkFiller } from './chunk-filler.ts';
 import type { Engine } from './codec.ts';
 import { openEngine } from './engine.ts';
@@ -27,8 +27,8 @@ export function serve(port: MessagePort): void {
     } else {
       try {
         if (bench === undefined) throw new Error('a job came before the files were opened');
-        const result = bench.work(message.job);
-        send({ type: 'result', result }, [result.bytes.buffer]);
+        const result = bench.work(message.job, message.into);
+        send({ type: 'result', result }, result.bytes === undefined ? [] : [result.bytes.buffer]);
       } catch (error) {
         send(failure(error, bench?.stage ?? 'read'));
       }
@@ -59,8 +59,9 @@ class Workbench {
     this.#lines = engines.map((engine) => ({ engine, zeroMembers: new Map() }));
   }
 
-  work(job: Job): Result {
+  work(job: Job, into: SharedArrayBuffer | undefined): Made {
     const { index, length, room, compression = 0 } = job;
+    const made = (member: Uint8Array): Made => ({ index, length, hole: false, ...handOver(member, into) });
     this.stage = 'read';
     const parts = this.#filler.parts(job);
     let zeros = 0;
@@ -70,24 +71,22 @@ class Workbench {
         continue;
       }
       const whole = this.#watched(zeros, part.value, parts);
-      const bytes = room === undefined ? this.#finish(whole, job) : putInto(room, whole);
-      return { index, length, hole: false, bytes };
+      if (room === undefined) return made(this.#finish(whole, job));
+      putInto(room, whole);
+      return { index, length, hole: false, stored: 0 };
     }
     const line = this.#lines[compression];
-    if (room !== undefined || line?.engine === undefined) return { index, length, hole: true, bytes: NOTHING.slice() };
-    // Copies, because what is sent is transferred.
-    const known = line.zeroMembers.get(length);
-    if (known !== undefined) return { index, length, hole: false, bytes: known.slice() };
-    const member = this.#finish(zeroParts(length), job);
-    line.zeroMembers.set(length, member);
-    return { index, length, hole: false, bytes: member.slice() };
+    if (room !== undefined || line?.engine === undefined) return { index, length, hole: true, stored: 0 };
+    const known = line.zeroMembers.get(length) ?? this.#finish(zeroParts(length), job).slice();
+    line.zeroMembers.set(length, known);
+    return made(known);
   }
 
-  #finish(parts: Iterable<Uint8Array>, { length, compression = 0 }: Job): Uint8Array<ArrayBuffer> {
+  #finish(parts: Iterable<Uint8Array>, { length, compression = 0 }: Job): Uint8Array {
     this.stage = 'compress';
     const engine = this.#lines[compression]?.engine;
     if (engine !== undefined) return engine.member(parts, length);
-    return new Uint8Array(joined(parts, length));
+    return joined(parts, length);
   }
 
   /** Zeros, the part at hand and those after it; while one is made, the stage is that of reading. */
@@ -113,19 +112,23 @@ class Workbench {
 interface Line {
   readonly engine: Engine | undefined;
   /** Members of nothing but zeros, by their length: each is made once. */
-  readonly zeroMembers: Map<number, Uint8Array<ArrayBuffer>>;
+  readonly zeroMembers: Map<number, Uint8Array>;
 }
 
-const NOTHING = new Uint8Array(0);
-
-function putInto(room: SharedArrayBuffer, parts: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> {
+function putInto(room: SharedArrayBuffer, parts: Iterable<Uint8Array>): void {
   const whole = new Uint8Array(room);
   let at = 0;
   for (const part of parts) {
     whole.set(part, at);
     at += part.length;
   }
-  return NOTHING.slice();
+}
+
+/** Puts a member where the main thread reads it; a copy is sent of one that is too long. */
+function handOver(member: Uint8Array, into: SharedArrayBuffer | undefined): Pick<Made, 'stored' | 'bytes'> {
+  if (into === undefined || member.length > into.byteLength) return { stored: 0, bytes: new Uint8Array(member) };
+  new Uint8Array(into).set(member);
+  return { stored: member.length };
 }
 
 function isZero(part: Buffer): boolean {

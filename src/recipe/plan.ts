@@ -1,10 +1,11 @@
 import { RecipeError } from '../errors.ts';
+import { parseSize } from '../formats/human.ts';
 import type { Step } from '../guest/steps.ts';
 import { FILE_TYPES, type FileType, parseFileTypes } from '../pack/filetypes.ts';
 import type { MaasEntry } from '../pack/records.ts';
 import { loadRecipe } from './load.ts';
 import { checkMaas } from './maas-rules.ts';
-import { parseSize, type Recipe, type SourceKind, toGuestStep } from './schema.ts';
+import { type Recipe, type SourceKind, toGuestStep } from './schema.ts';
 import { nearest } from './suggest.ts';
 import { interpolate, resolveVariables } from './variables.ts';
 

@@ -1,17 +1,7 @@
 import { z } from 'zod';
+import { parseSize } from '../formats/human.ts';
 import type { Step } from '../guest/steps.ts';
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
-
-/** Bytes of `512M`, `4G`, `1.5G` or a plain number; undefined where it is neither. */
-export function parseSize(text: string | number): number | undefined {
-  if (typeof text === 'number') return Number.isSafeInteger(text) && text > 0 ? text : undefined;
-  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text.trim());
-  if (match === null) return undefined;
-  const bytes = Math.round(Number(match[1]) * (UNITS[(match[2] ?? '').toUpperCase()] ?? Number.NaN));
-  return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
-}
 
 const size = z
   .union([z.string(), z.number()])

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { RecipeError, registerSecret } from '../errors.ts';
-import { parseSize, type Recipe } from './schema.ts';
+import { parseSize } from '../formats/human.ts';
+import type { Recipe } from './schema.ts';
 import { nearest } from './suggest.ts';
 
 export type Values = Readonly<Record<string, string>>;

@@ -1,24 +1,33 @@
 /** The choice of `compose bench --save`: one small file in the configuration folder. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import type { Context } from '../events.ts';
 import { configFolder } from '../host/folders.ts';
 import { isChunk, isWindow, isWorkers, type PackTuning } from '../pack/pack-options.ts';
 import { writeWhole } from '../pack/sink.ts';
 
-const choiceSchema = z.strictObject({
-  version: z.literal(1),
-  /** Of gzip by the engine the host takes by itself; the bytes of an artifact depend on it. */
-  level: z.number().int().min(0).max(12).optional(),
-  /** Bytes of output in a member of gzip; the bytes of an artifact depend on it. */
-  chunk: z.number().refine(isChunk, 'is not 256 KiB to 16 MiB in steps of 64 KiB').optional(),
-  workers: z.number().refine(isWorkers, 'is not 1 to 1024').optional(),
-  window: z.number().refine(isWindow, 'is not 2 to 16').optional(),
-});
-
 /** What was chosen, where it is not the default. */
-export type Choice = Omit<z.infer<typeof choiceSchema>, 'version'>;
+export interface Choice {
+  /** Of gzip by the engine the host takes by itself; the bytes of an artifact depend on it. */
+  readonly level?: number | undefined;
+  /** Bytes of output in a member of gzip; the bytes of an artifact depend on it. */
+  readonly chunk?: number | undefined;
+  readonly workers?: number | undefined;
+  readonly window?: number | undefined;
+}
+
+/** Loads its library only for a file that is there: most hosts have none. */
+async function parseChoice(text: string) {
+  const { z } = await import('zod');
+  const schema = z.strictObject({
+    version: z.literal(1),
+    level: z.number().int().min(0).max(12).optional(),
+    chunk: z.number().refine(isChunk, 'is not 256 KiB to 16 MiB in steps of 64 KiB').optional(),
+    workers: z.number().refine(isWorkers, 'is not 1 to 1024').optional(),
+    window: z.number().refine(isWindow, 'is not 2 to 16').optional(),
+  });
+  return schema.safeParse(JSON.parse(text));
+}
 
 export function tuningFile(env: NodeJS.ProcessEnv = process.env): string {
   return join(configFolder(env), 'tuning.json');
@@ -41,7 +50,7 @@ export async function savedChoice(context: Context, path: string = tuningFile())
   try {
     const about = await stat(path);
     if (!about.isFile() || about.size > LONGEST) throw new RangeError('it is no file of a choice');
-    const read = choiceSchema.safeParse(JSON.parse(await readFile(path, 'utf8')));
+    const read = await parseChoice(await readFile(path, 'utf8'));
     if (read.success) {
       const { version: _, ...choice } = read.data;
       return choice;

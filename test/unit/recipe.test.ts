@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ComposeError } from '../../src/errors.ts';
+import { parseSize } from '../../src/formats/human.ts';
 import { loadRecipe } from '../../src/recipe/load.ts';
 import { plan } from '../../src/recipe/plan.ts';
-import { parseSize } from '../../src/recipe/schema.ts';
 import { distance, nearest } from '../../src/recipe/suggest.ts';
 
 let folder = '';

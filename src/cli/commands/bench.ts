@@ -1,9 +1,7 @@
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { UsageError } from '../../errors.ts';
-import { parseSize } from '../../recipe/schema.ts';
-import { bench } from '../../tune/bench.ts';
-import { benchText } from '../../tune/report.ts';
+import { parseSize } from '../../formats/human.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { type DiskFormatFlag, diskFormatFlag } from '../disk-format-flag.ts';
 
@@ -44,6 +42,8 @@ export const benchVerb: Verb<Flags> = {
       });
     }
     const which = { ...(disk === undefined ? {} : { disk }), ...(format === undefined ? {} : { format }) };
+    const { bench } = await import('../../tune/bench.ts');
+    const { benchText } = await import('../../tune/report.ts');
     const result = await bench({ ...which, out: resolve(flags.out), budget, runs, sample, save }, context);
     return { data: result, text: benchText(result) };
   },

@@ -1,6 +1,3 @@
-import { loadRecipe } from '../../recipe/load.ts';
-import { plan } from '../../recipe/plan.ts';
-import { allRecipes, listText, planText, showText } from '../../recipe/text.ts';
 import type { Verb } from '../command.ts';
 import { planOptions, type RecipeFlags, recipeFlags } from '../recipe-flags.ts';
 
@@ -10,6 +7,7 @@ export const list: Verb<object> = {
   examples: [['list', 'all recipes with their grade']],
   options: (yargs) => yargs,
   run: async () => {
+    const { allRecipes, listText } = await import('../../recipe/text.ts');
     const recipes = allRecipes();
     return { data: recipes, text: listText(recipes) };
   },
@@ -26,6 +24,8 @@ export const show: Verb<{ recipe: string }> = {
       describe: 'a name from "compose list", or a recipe file',
     }),
   run: async ({ recipe: name }) => {
+    const { loadRecipe } = await import('../../recipe/load.ts');
+    const { showText } = await import('../../recipe/text.ts');
     const recipe = loadRecipe(name);
     return { data: recipe, text: showText(recipe) };
   },
@@ -40,6 +40,8 @@ export const planVerb: Verb<RecipeFlags> = {
   ],
   options: recipeFlags,
   run: async (flags) => {
+    const { plan } = await import('../../recipe/plan.ts');
+    const { planText } = await import('../../recipe/text.ts');
     const planned = plan(planOptions(flags));
     return { data: planned, text: planText(planned) };
   },

@@ -1,6 +1,4 @@
 import type { Argv } from 'yargs';
-import { doctor, doctorText } from '../../build/doctor.ts';
-import { plan } from '../../recipe/plan.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 
 type Flags = { recipe: string; source: string | undefined; install: boolean; out: string | undefined };
@@ -26,6 +24,8 @@ export const doctorVerb: Verb<Flags> = {
       out: { type: 'string', describe: 'folder the artifacts would go to' },
     }) as unknown as Argv<Flags & GlobalOptions>,
   run: async ({ recipe, source, install, out }, context) => {
+    const { doctor, doctorText } = await import('../../build/doctor.ts');
+    const { plan } = await import('../../recipe/plan.ts');
     const needs = plan({ recipe, env: process.env, ...(source === undefined ? {} : { source }) });
     const checks = await doctor(needs, { install, ...(out === undefined ? {} : { out }) }, context);
     const ready = checks.every((check) => check.state !== 'missing');

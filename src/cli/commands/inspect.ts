@@ -1,6 +1,4 @@
 import type { Argv } from 'yargs';
-import { inspect } from '../../verify/inspect-artifact.ts';
-import { inspectText } from '../../verify/inspect-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { type DiskFormatFlag, diskFormatFlag } from '../disk-format-flag.ts';
 
@@ -19,6 +17,8 @@ export const inspectVerb: Verb<Flags> = {
       .positional('path', { type: 'string', demandOption: true, describe: 'a disk image, a tgz or a ddgz' })
       .options(diskFormatFlag) as unknown as Argv<Flags & GlobalOptions>,
   run: async ({ path, 'disk-format': format }, context) => {
+    const { inspect } = await import('../../verify/inspect-artifact.ts');
+    const { inspectText } = await import('../../verify/inspect-text.ts');
     const data = await inspect(path, context, format);
     return { data, text: inspectText(path, data) };
   },

@@ -1,11 +1,10 @@
 import { basename, resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { parseFileTypes } from '../../pack/filetypes.ts';
-import { pack } from '../../pack/pack.ts';
 import { artifactText } from '../artifact-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { type DiskFormatFlag, diskFormatFlag } from '../disk-format-flag.ts';
-import { type PackFlags, packFlags, packSettings } from './build.ts';
+import { type PackFlags, packFlags, packSettings } from '../pack-flags.ts';
 
 type Flags = PackFlags &
   DiskFormatFlag & {
@@ -52,6 +51,7 @@ export const packVerb: Verb<Flags> = {
     const filetypes = parseFileTypes(flags.format);
     const format = flags['disk-format'] === undefined ? {} : { format: flags['disk-format'] };
     const options = { disk: flags.disk, ...format, out: resolve(flags.out), name, filetypes, seal: flags.seal, maas };
+    const { pack } = await import('../../pack/pack.ts');
     const result = await pack({ ...options, ...(await packSettings(flags, context)) }, context);
     return { data: result, text: artifactText(result, maas) };
   },

@@ -1,5 +1,4 @@
 import type { Argv } from 'yargs';
-import { makeSeed } from '../../seed/make.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 
 type Flags = {
@@ -23,6 +22,7 @@ export const seedVerb: Verb<Flags> = {
       'instance-id': { type: 'string', describe: 'instance id where there is no meta-data file' },
     }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
+    const { makeSeed } = await import('../../seed/make.ts');
     const made = await makeSeed(
       {
         out: flags.out,
