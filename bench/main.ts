@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
 import { benchDisk, describeDisk, mountRoot } from './disk.ts';
 import { type Measured, measure } from './measure.ts';
-import { type BenchKind, KINDS, RIVALS } from './rivals.ts';
+import { type BenchKind, KINDS, LARGE, RIVALS } from './rivals.ts';
 import { describeRow, markdownTable, type Row } from './table.ts';
 
 function best(runs: readonly Measured[], title: string, kind: string, size: number): Row {
@@ -22,6 +22,14 @@ function best(runs: readonly Measured[], title: string, kind: string, size: numb
     peakMemory: Math.max(...runs.map((run) => run.peakMemory)),
     peakTemporary: Math.max(...runs.map((run) => run.peakTemporary)),
   };
+}
+
+/** The disk as the beginning of a larger one, nothing copied. */
+async function largeDisk(path: string, work: string): Promise<string> {
+  const large = join(work, 'large.qcow2');
+  const command = `qemu-img create -q -f qcow2 -b "${path}" -F qcow2 "${large}" ${LARGE.size}`;
+  mustSucceed(await measure(command, { cwd: work }), 'qemu-img create');
+  return large;
 }
 
 function mustSucceed(run: Measured, title: string): Measured {
@@ -50,13 +58,14 @@ async function main(): Promise<void> {
 
     const cli = join(packageRoot(), 'dist/src/cli/main.js');
     for (const kind of kinds) {
-      const { suffix, runs: times } = KINDS[kind];
+      const { flags, suffix, runs: times } = KINDS[kind];
+      const path = kind === LARGE.kind ? await largeDisk(disk.path, work) : disk.path;
       const runs: Measured[] = [];
       let size = 0;
       for (let i = 0; i < times; i++) {
         const out = join(work, `compose-${kind}`);
         const temporary = mkdtempSync(join(work, 'tmp-'));
-        const command = `TMPDIR="${temporary}" node "${cli}" pack "${disk.path}" --no-seal --format ${kind} --name bench --out "${out}" --log plain`;
+        const command = `TMPDIR="${temporary}" node "${cli}" pack "${path}" --no-seal ${flags} --name bench --out "${out}" --log plain`;
         runs.push(mustSucceed(await measure(command, { cwd: work, temporary }), 'compose'));
         size = statSync(join(out, `bench.${suffix}`)).size;
         rmSync(out, { recursive: true });
@@ -71,11 +80,20 @@ async function main(): Promise<void> {
       const out = join(work, `${rival.id}.out`);
       for (let i = 0; i < rival.runs; i++) {
         const temporary = mkdtempSync(join(work, 'tmp-'));
-        const values = { DISK: disk.path, PART: String(disk.partition), MNT: mount.path, TMP: temporary, OUT: out };
+        const values = {
+          DISK: disk.path,
+          PART: String(disk.partition),
+          MNT: mount.path,
+          TMP: temporary,
+          OUT: out,
+          CLI: cli,
+          BARE: join(packageRoot(), 'dist/bench/bare-workers.js'),
+        };
         const settings = Object.entries(values).map(([key, value]) => `${key}='${value}'`);
-        runs.push(
-          mustSucceed(await measure(`${settings.join('\n')}\n${rival.script}`, { cwd: work, temporary }), rival.title),
-        );
+        const run = await measure(`${settings.join('\n')}\n${rival.script}`, { cwd: work, temporary });
+        mustSucceed(run, rival.title);
+        const ms = rival.timesItself ? Number(readFileSync(join(temporary, 'ms'), 'utf8')) : run.ms;
+        runs.push({ ...run, ms });
         rmSync(temporary, { recursive: true });
       }
       const row = best(runs, rival.title, rival.kind, statSync(out).size);
@@ -87,6 +105,10 @@ async function main(): Promise<void> {
     rmSync(work, { recursive: true, force: true });
   }
 
+  const ordinary = composeRows.get(LARGE.beside);
+  if (ordinary !== undefined && composeRows.has(LARGE.kind)) {
+    rows.push({ ...ordinary, title: 'compose, the same data in a disk of 4 GiB', kind: LARGE.kind });
+  }
   const report = [...composeRows.values()].map((base) => {
     const table = markdownTable(
       base,

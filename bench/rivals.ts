@@ -1,10 +1,15 @@
-/** Outputs that are compared, their file names' ends, and how often compose makes each. */
+/** What is compared: compose's flags, the end of the file it makes, and how often it is run. */
 export const KINDS = {
-  tgz: { suffix: 'tar.gz', runs: 3 },
-  ddgz: { suffix: 'dd.gz', runs: 3 },
-  txz: { suffix: 'tar.xz', runs: 2 },
-  tbz: { suffix: 'tar.bz2', runs: 2 },
+  tgz: { flags: '--format tgz', suffix: 'tar.gz', runs: 3 },
+  ddgz: { flags: '--format ddgz', suffix: 'dd.gz', runs: 3 },
+  'ddgz-100g': { flags: '--format ddgz', suffix: 'dd.gz', runs: 3 },
+  'tgz-zlib': { flags: '--format tgz --engine zlib', suffix: 'tar.gz', runs: 2 },
+  txz: { flags: '--format txz', suffix: 'tar.xz', runs: 2 },
+  tbz: { flags: '--format tbz', suffix: 'tar.bz2', runs: 2 },
 } as const;
+
+/** A kind whose disk is that of the others in a larger virtual disk. */
+export const LARGE = { kind: 'ddgz-100g', beside: 'ddgz', size: '100G' } as const;
 
 export type BenchKind = keyof typeof KINDS;
 
@@ -20,7 +25,16 @@ export interface Rival {
   readonly packages: readonly string[];
   /** Runs that are worth their time; the slow chain is run once. */
   readonly runs: number;
+  /** It writes the milliseconds it took into `$TMP/ms`, its preparation not counted. */
+  readonly timesItself?: boolean;
 }
+
+/** compose with other flags, as a rival of itself. */
+const COMPOSE = (flags: string): string => `
+node "$CLI" pack "$DISK" --no-seal --format tgz ${flags} --name other --out "$OUT.d" --log plain
+mv "$OUT.d/other.tar.gz" "$OUT"
+rm -r "$OUT.d"
+`;
 
 const TAR = `tar --numeric-owner --xattrs --xattrs-include='*' --acls --selinux -Sc`;
 
@@ -72,6 +86,29 @@ export const RIVALS: readonly Rival[] = [
     script: FUSE_CHAIN,
     packages: ['qemu-utils', 'nbdkit', 'libnbd-bin', 'fuse2fs', 'tar', 'pigz'],
     runs: 1,
+  },
+  {
+    id: 'bare',
+    title: 'bare libdeflate workers on the same bytes in memory, nothing read or written',
+    kind: 'tgz',
+    script: `
+node "$CLI" pack "$DISK" --no-seal --format tgz --name bare --out "$TMP/bare" --log plain
+zcat "$TMP/bare/bare.tar.gz" > "$TMP/bare.tar"
+node "$BARE" "$TMP/bare.tar" "$OUT" > "$TMP/ms"
+`,
+    packages: ['libdeflate0'],
+    runs: 2,
+    timesItself: true,
+  },
+  { id: 'fast', title: 'compose --fast', kind: 'tgz', script: COMPOSE('--fast'), packages: ['libisal2'], runs: 2 },
+  { id: 'small', title: 'compose --small', kind: 'tgz', script: COMPOSE('--small'), packages: [], runs: 1 },
+  {
+    id: 'zlib-tar-pigz',
+    title: 'tar | pigz -6 (mounted by the kernel, as root)',
+    kind: 'tgz-zlib',
+    script: `${TAR} -C "$MNT" . | pigz -6 > "$OUT"`,
+    packages: ['tar', 'pigz'],
+    runs: 2,
   },
   {
     id: 'convert-pigz',

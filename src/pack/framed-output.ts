@@ -18,14 +18,14 @@ export class FramedOutput {
     return this.#sink.write(this.#frame.head);
   }
 
-  /** Writes a chunk and releases it. */
+  /** Begins to write a chunk; answers once it is written and released. The next one may be given before. */
   async write(result: Result): Promise<void> {
     const { bytes, length, hole } = result;
     if (hole) {
-      await this.#sink.skip(length, HOLE);
+      this.#sink.skip(length, HOLE);
     } else {
-      await this.#sink.write(bytes);
       this.#frame.note(bytes, length);
+      await this.#sink.write(bytes);
     }
     result.release();
   }

@@ -124,7 +124,8 @@ class Line {
   readonly #cutter: Cutter;
   /** Chunks that are not written yet, oldest first; each settles when it is. */
   readonly #inFlight: Promise<void>[] = [];
-  #written = Promise.resolve();
+  /** Settles when the write of the chunk given last has begun. */
+  #begun: Promise<unknown> = Promise.resolve();
 
   constructor(output: SharedOutput, place: number, options: LineOptions) {
     this.#output = output;
@@ -146,7 +147,7 @@ class Line {
   async end(): Promise<void> {
     await this.#cutter.zeros(this.#output.tailZeros ?? 0);
     await this.#cutter.end();
-    await this.#written;
+    await Promise.all(this.#inFlight);
     await this.#framed.end();
   }
 
@@ -156,15 +157,20 @@ class Line {
     const used = blocksOf(job);
     const result = pool.run({ ...job, compression: this.#place });
     result.catch(() => {});
-    const before = this.#written;
-    this.#written = (async () => {
+    const before = this.#begun;
+    const turn = (async () => {
       await before;
-      await this.#framed.write(await result);
+      // In an object, because a promise of a promise would be waited for.
+      return { written: this.#framed.write(await result) };
+    })();
+    this.#begun = turn;
+    const written = (async () => {
+      await (await turn).written;
       // Not before: a slow disk holds the readers up by the blocks it keeps.
       for (const { room, length } of used) ring.pay(room, length);
     })();
-    this.#written.catch(onError);
-    this.#inFlight.push(this.#written);
+    written.catch(onError);
+    this.#inFlight.push(written);
     while (this.#inFlight.length >= most) await this.#inFlight.shift();
   }
 }

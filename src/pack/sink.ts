@@ -41,34 +41,38 @@ export class FileSink implements AsyncDisposable {
     }
   }
 
-  /** Bytes written so far, holes included. */
+  /** Bytes given so far, holes included. */
   get size(): number {
     return this.#size;
   }
 
-  /** Appends `bytes`. @throws PackError `pack.disk-full`, `pack.write` */
-  async write(bytes: Uint8Array): Promise<void> {
+  /**
+   * Appends `bytes`, which must stay as they are until it answers. The next call need not wait for that: while the compressors
+   * have all processors busy, a write is done at once and told of milliseconds later.
+   * @throws PackError `pack.disk-full`, `pack.write`
+   */
+  write(bytes: Uint8Array): Promise<void> {
+    const position = this.#size;
+    this.#size += bytes.length;
+    this.#hash.update(bytes);
+    return this.#writeAt(bytes, position);
+  }
+
+  async #writeAt(bytes: Uint8Array, position: number): Promise<void> {
     try {
       for (let at = 0; at < bytes.length; ) {
-        const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, this.#size + at);
+        const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, position + at);
         at += bytesWritten;
       }
     } catch (cause) {
       throw await this.#writeError(cause);
     }
-    this.#hash.update(bytes);
-    this.#size += bytes.length;
   }
 
   /** Leaves a hole of `length` zeros; for files that are not compressed. */
-  async skip(length: number, zeros: Uint8Array): Promise<void> {
+  skip(length: number, zeros: Uint8Array): void {
     for (let left = length; left > 0; left -= zeros.length) this.#hash.update(zeros.subarray(0, left));
     this.#size += length;
-    try {
-      await this.#file.truncate(this.#size);
-    } catch (cause) {
-      throw await this.#writeError(cause);
-    }
   }
 
   async #writeError(cause: unknown): Promise<PackError> {
@@ -88,11 +92,13 @@ export class FileSink implements AsyncDisposable {
   }
 
   /**
-   * Makes the file durable and gives it its name.
+   * Makes the file durable and gives it its name. All writes have been waited for.
    * @param check is given the whole file under its temporary name; when it throws the file never gets its own
    */
   async finish(check?: (temporary: string) => Promise<void>): Promise<Written> {
     try {
+      // The file may end with a hole. Not before: a write that is under way could be cut off.
+      await this.#file.truncate(this.#size);
       await this.#file.sync();
       await this.#file.close();
     } catch (cause) {

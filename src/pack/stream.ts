@@ -6,6 +6,8 @@ import type { FileSink } from './sink.ts';
 
 /** Chunks in flight for each worker: enough that a slow chunk at the head does not leave the others idle. */
 export const WINDOW = 4;
+/** Writes under way at a time. */
+const WRITES = 4;
 /** Bytes of literals not yet compressed and of results not yet written that may be held beyond one chunk for each worker. */
 const HELD = 32 * 1024 * 1024;
 
@@ -29,14 +31,21 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
   const { pool, sink, compression, signal, onProgress, window = WINDOW } = options;
   const output = new FramedOutput(compression.kind, sink);
   const inFlight: Promise<Result>[] = [];
+  const writing: Promise<void>[] = [];
   let held = 0;
   let done = 0;
   const writeOldest = async (): Promise<void> => {
     const result = await inFlight.shift();
     if (result === undefined) return;
     signal.throwIfAborted();
-    held -= result.bytes.buffer.byteLength;
-    await output.write(result);
+    const { byteLength } = result.bytes.buffer;
+    const written = output.write(result).then(() => {
+      held -= byteLength;
+    });
+    // Its turn comes later; until then a rejection must not count as unhandled.
+    written.catch(() => {});
+    writing.push(written);
+    if (writing.length >= WRITES) await writing.shift();
     done += result.length;
     onProgress(done);
   };
@@ -59,6 +68,7 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
   await fill(cutter);
   await cutter.end();
   while (inFlight.length > 0) await writeOldest();
+  await Promise.all(writing);
   await output.end();
   return done;
 }

@@ -1,0 +1,62 @@
+/**
+ * `node bare-workers.js <tar> <out>`: compresses a file that is in memory already with libdeflate in as many workers as the host
+ * has cores, in the chunks and at the level of compose, and prints the milliseconds from the first chunk to the last.
+ * Nothing it makes is kept; `out` gets as many zeros, so that its size can be compared.
+ */
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { openEngine } from '../src/pack/engine.ts';
+
+const CHUNK = 1024 * 1024;
+
+interface Work {
+  readonly input: SharedArrayBuffer;
+  readonly length: number;
+  /** Number of the next chunk. */
+  readonly next: SharedArrayBuffer;
+}
+
+async function compress({ input, length, next }: Work): Promise<void> {
+  const engine = await openEngine({ engine: 'libdeflate' });
+  const counter = new Int32Array(next);
+  parentPort?.postMessage('ready');
+  parentPort?.once('message', () => {
+    let made = 0;
+    for (let at = Atomics.add(counter, 0, 1); at * CHUNK < length; at = Atomics.add(counter, 0, 1)) {
+      const chunk = new Uint8Array(input, at * CHUNK, Math.min(CHUNK, length - at * CHUNK));
+      made += engine.member([chunk], chunk.length).length;
+    }
+    engine.close();
+    parentPort?.postMessage(made);
+  });
+}
+
+async function main(tar: string, out: string): Promise<void> {
+  const bytes = readFileSync(tar);
+  const input = new SharedArrayBuffer(bytes.length);
+  new Uint8Array(input).set(bytes);
+  const work: Work = { input, length: bytes.length, next: new SharedArrayBuffer(4) };
+  const workers = Array.from({ length: availableParallelism() }, () => {
+    return new Worker(new URL(import.meta.url), { workerData: work });
+  });
+  const answer = (worker: Worker): Promise<unknown> => new Promise((resolve) => worker.once('message', resolve));
+  await Promise.all(workers.map(answer));
+  const start = performance.now();
+  const made = await Promise.all(
+    workers.map((worker) => {
+      const done = answer(worker) as Promise<number>;
+      worker.postMessage('go');
+      return done;
+    }),
+  );
+  console.log(performance.now() - start);
+  writeFileSync(out, '');
+  truncateSync(
+    out,
+    made.reduce((sum, bytes) => sum + bytes, 0),
+  );
+}
+
+if (isMainThread) await main(process.argv[2] ?? '', process.argv[3] ?? '');
+else await compress(workerData as Work);
