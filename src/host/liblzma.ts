@@ -116,7 +116,7 @@ export class Lzma2Encoder {
     stream[AVAIL_IN] = BigInt(input.length);
     for (let end = length; ; ) {
       if (end === this.#room.length) {
-        const larger = new Uint8Array(this.#room.length * 2);
+        const larger = new Uint8Array(this.#room.length + Math.max(FIRST_ROOM, this.#room.length >> 2));
         larger.set(this.#room);
         this.#room = larger;
       }

@@ -37,8 +37,7 @@ export interface SharedStreamOptions {
 
 /**
  * Cuts what `fill` gives the cutter into blocks, has the pool read each once, and makes every output of them: the same bytes
- * that `stream` makes of it alone. Blocks in memory are as many as the workers have chunks of the largest output, and one
- * chunk more.
+ * that `stream` makes of it alone. Blocks in memory are about as many as the workers have chunks of the largest output.
  * @returns bytes of the stream
  */
 export async function sharedStream(
@@ -48,7 +47,8 @@ export async function sharedStream(
 ): Promise<number> {
   const { pool, signal, window = WINDOW } = options;
   const chunks = outputs.map(({ compression }) => Math.ceil(compression.chunk / BLOCK));
-  const most = Math.max(...chunks) * (pool.size + 1) + pool.size * (READ_AHEAD + 2);
+  // A chunk for each worker. The next one of a large output is read when a worker is done with one: that takes no time beside it.
+  const most = Math.max(...chunks) * pool.size + pool.size * (READ_AHEAD + 2);
   const ring = new BlockRing(most, BLOCK);
   const readers = outputs.length + (options.tap === undefined ? 0 : 1);
   const onError = (error: unknown): void => ring.fail(error);

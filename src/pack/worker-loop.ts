@@ -61,7 +61,10 @@ class Workbench {
 
   work(job: Job, into: SharedArrayBuffer | undefined): Made {
     const { index, length, room, compression = 0 } = job;
-    const made = (member: Uint8Array): Made => ({ index, length, hole: false, ...handOver(member, into) });
+    const made = (member: Uint8Array, keep: boolean): Made => {
+      return { index, length, hole: false, ...handOver(member, into, keep) };
+    };
+    const line = this.#lines[compression];
     this.stage = 'read';
     const parts = this.#filler.parts(job);
     let zeros = 0;
@@ -71,15 +74,15 @@ class Workbench {
         continue;
       }
       const whole = this.#watched(zeros, part.value, parts);
-      if (room === undefined) return made(this.#finish(whole, job));
+      // A chunk that is not compressed may lie in the filler's own buffer.
+      if (room === undefined) return made(this.#finish(whole, job), line?.engine === undefined);
       putInto(room, whole);
       return { index, length, hole: false, stored: 0 };
     }
-    const line = this.#lines[compression];
     if (room !== undefined || line?.engine === undefined) return { index, length, hole: true, stored: 0 };
     const known = line.zeroMembers.get(length) ?? this.#finish(zeroParts(length), job).slice();
     line.zeroMembers.set(length, known);
-    return made(known);
+    return made(known, true);
   }
 
   #finish(parts: Iterable<Uint8Array>, { length, compression = 0 }: Job): Uint8Array {
@@ -124,11 +127,22 @@ function putInto(room: SharedArrayBuffer, parts: Iterable<Uint8Array>): void {
   }
 }
 
-/** Puts a member where the main thread reads it; a copy is sent of one that is too long. */
-function handOver(member: Uint8Array, into: SharedArrayBuffer | undefined): Pick<Made, 'stored' | 'bytes'> {
-  if (into === undefined || member.length > into.byteLength) return { stored: 0, bytes: new Uint8Array(member) };
+/** Puts a member where the main thread reads it. One that is too long is sent: as it is, where it has a buffer of its own that nobody needs to `keep`. */
+function handOver(
+  member: Uint8Array,
+  into: SharedArrayBuffer | undefined,
+  keep: boolean,
+): Pick<Made, 'stored' | 'bytes'> {
+  if (into === undefined || member.length > into.byteLength) {
+    const own = !keep && member.length === member.buffer.byteLength && !isShared(member);
+    return { stored: 0, bytes: own ? (member as Uint8Array<ArrayBuffer>) : new Uint8Array(member) };
+  }
   new Uint8Array(into).set(member);
   return { stored: member.length };
+}
+
+function isShared({ buffer }: Uint8Array): boolean {
+  return buffer instanceof SharedArrayBuffer;
 }
 
 function isZero(part: Buffer): boolean {
