@@ -20,6 +20,8 @@ export {
 export type { ComposeEvent, Context, Emit } from './events.ts';
 export { EVENT_VERSION, quietContext } from './events.ts';
 export type { Package, PackageManager, PackageSet } from './formats/package-list.ts';
+export type { AnswerFile, AnswerServer } from './host/answer-server.ts';
+export { serveAnswers } from './host/answer-server.ts';
 export type { LiftedInstaller, WantedFiles } from './machine/installer-media.ts';
 export { liftFromIso } from './machine/installer-media.ts';
 export type { IsoDescription } from './machine/iso-describe.ts';

@@ -81,16 +81,22 @@ class Answers implements AnswerServer {
   readonly #context: Context;
   readonly #token = randomBytes(TOKEN_BYTES).toString('hex');
   readonly #server: Server;
-  readonly #onAbort = (): void => this.#server.closeAllConnections();
+  readonly #onAbort = (): void => {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  };
   #refused: string[] = [];
   refused = 0;
+  port = 0;
 
   constructor(sources: ReadonlyMap<string, Source>, context: Context) {
     registerSecret(this.#token);
     this.#sources = sources;
     this.#context = context;
     const options = { maxHeaderSize: MOST_HEADER, requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS };
-    this.#server = createServer(options, (request, response) => void this.#answer(request, response));
+    this.#server = createServer(options, (request, response) => {
+      this.#answer(request, response).catch(() => response.destroy());
+    });
     this.#server.maxConnections = MOST_CONNECTIONS;
     this.#server.on('clientError', (_, socket) => {
       this.#refuse('what is no request');
@@ -111,12 +117,10 @@ class Answers implements AnswerServer {
         cause,
       });
     }
+    this.port = (this.#server.address() as AddressInfo).port;
     this.#context.signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
   get hostUrl(): string {
     return `http://127.0.0.1:${this.port}/${this.#token}/`;
   }
