@@ -25,6 +25,8 @@ export interface FatSize {
 
 type Shape = Omit<FatShape, 'sectors'>;
 
+/** What finds volumes by their label reads where other file systems would have theirs, 68 KiB and more from the start. */
+const LEAST_SECTORS = 640;
 const ROOT_ENTRIES = 512;
 const MAX_ROOT_ENTRIES = 65_520;
 /** An image is made in memory. */
@@ -84,7 +86,7 @@ function smallest(shape: Shape, need: number): FatGeometry | undefined {
   if (clusters > most - BORDER) return undefined;
   const table = Math.ceil((((clusters + 2) * shape.bits) / 8 + SECTOR) / SECTOR);
   const system = 32 + 2 * table + Math.ceil((shape.rootEntries * ENTRY_SIZE) / SECTOR);
-  const tracks = Math.ceil((system + clusters * shape.clusterSectors) / TRACK_SECTORS);
+  const tracks = Math.ceil(Math.max(LEAST_SECTORS, system + clusters * shape.clusterSectors) / TRACK_SECTORS);
   const sectors = tracks * TRACK_SECTORS === FLOPPY_SECTORS ? FLOPPY_SECTORS + TRACK_SECTORS : tracks * TRACK_SECTORS;
   return sectors * SECTOR > MAX_SIZE ? undefined : fatGeometry({ ...shape, sectors });
 }
