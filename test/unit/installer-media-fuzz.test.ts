@@ -10,11 +10,10 @@ import { liftFromIso } from '../../src/machine/installer-media.ts';
 import { describeIso } from '../../src/machine/iso-describe.ts';
 
 const SECTOR = 2048;
-const BUDGET_MS = 4000;
 
 test('a damaged installer is lifted or refused, and a refusal leaves no files', async () => {
   const text = (value: string): Uint8Array => new TextEncoder().encode(value);
-  const image = writeIso9660(
+  const padded = writeIso9660(
     [
       { path: '.treeinfo', content: text('[general]\nfamily = Fedora\narch = x86_64\n[images-x86_64]\nkernel = a\n') },
       { path: '.disk/info', content: text('Fedora 42 x86_64') },
@@ -25,15 +24,17 @@ test('a damaged installer is lifted or refused, and a refusal leaves no files', 
     { volumeId: 'Fedora-S-dvd-x86_64-42' },
   );
   const folder = await mkdtemp(join(tmpdir(), 'compose-lift-'));
+  // Behind the last file there is padding, in which damage means nothing.
+  const used = Math.ceil(padded.findLastIndex((byte) => byte !== 0) / SECTOR);
+  const image = padded.subarray(0, used * SECTOR);
   const next = random(4711);
-  const deadline = performance.now() + BUDGET_MS;
   let refused = 0;
   let lifted = 0;
   try {
-    for (let round = 0; round < 600 && performance.now() < deadline; round++) {
+    for (let round = 0; round < 300; round++) {
       const damaged = Uint8Array.from(image);
       for (let i = 0; i < 1 + (next() % 2); i++) {
-        const start = (16 + (next() % (image.length / SECTOR - 16))) * SECTOR;
+        const start = (16 + (next() % (used - 16))) * SECTOR;
         damaged.set(mutate(damaged.subarray(start, start + SECTOR), next), start);
       }
       const iso = join(folder, 'x.iso');
