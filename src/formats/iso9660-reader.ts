@@ -60,6 +60,8 @@ export interface Iso9660<S extends IsoSource = IsoSource> {
   readonly names: IsoNames;
   /** Bytes the volume says it has; more than the source has when the image was cut short. */
   readonly volumeSize: number;
+  /** Whether there is a UDF file system too; media of Windows keep their files there alone. */
+  readonly udf: boolean;
   /** Every entry, root first, parents before children, the children of a directory sorted by bytes. */
   entries(): AsyncGenerator<IsoEntry<S>>;
   /**
@@ -96,7 +98,7 @@ const utf16 = new TextDecoder('utf-16be');
 /**
  * Opens the image in `source`.
  * @param options.prefer names to read instead of the best ones the image has
- * @throws FormatError `iso9660.not-iso9660`, `iso9660.damaged`, `iso9660.truncated`; `iso9660.names` when the image has
+ * @throws FormatError `iso9660.not-iso9660`, `iso9660.udf`, `iso9660.damaged`, `iso9660.truncated`; `iso9660.names` when the image has
  *   not the names that are preferred
  */
 export async function openIso9660<S extends IsoSource>(
@@ -125,6 +127,7 @@ class Reader<S extends IsoSource> implements Iso9660<S> {
   readonly volumeId: string;
   readonly names: IsoNames;
   readonly volumeSize: number;
+  readonly udf: boolean;
   readonly #source: S;
   readonly #volume: IsoDescriptor;
   readonly #skip: number;
@@ -138,6 +141,7 @@ class Reader<S extends IsoSource> implements Iso9660<S> {
     this.names = names;
     this.volumeId = descriptors.primary.volumeId;
     this.volumeSize = descriptors.primary.volumeSize;
+    this.udf = descriptors.udf;
   }
 
   async *entries(): AsyncGenerator<IsoEntry<S>> {

@@ -45,6 +45,7 @@ export interface IsoDescriptors {
   readonly joliet: IsoDescriptor | undefined;
   /** Sector of 2048 bytes. */
   readonly bootCatalogue: number | undefined;
+  readonly udf: boolean;
 }
 
 /** Field positions in a volume descriptor. */

@@ -15,10 +15,14 @@ import {
 import { readSystemUse } from './iso9660-susp.ts';
 
 const MAX_DESCRIPTORS = 64;
+/** Identifiers of a volume recognition sequence (ECMA-167 2/9.1): ISO 9660's own, then those that announce UDF. */
+const RECOGNISED = ['CD001', 'BEA01', 'BOOT2', 'CDW02', 'NSR02', 'NSR03', 'TEA01'];
+const UDF = ['NSR02', 'NSR03'];
+const latin1 = new TextDecoder('latin1');
 
 /**
  * The volume descriptors of `source`.
- * @throws FormatError `iso9660.not-iso9660`, `iso9660.damaged`, `iso9660.truncated`
+ * @throws FormatError `iso9660.not-iso9660`, `iso9660.udf`, `iso9660.damaged`, `iso9660.truncated`
  */
 export async function readDescriptors(source: IsoSource): Promise<IsoDescriptors> {
   let primary: IsoDescriptor | undefined;
@@ -35,12 +39,31 @@ export async function readDescriptors(source: IsoSource): Promise<IsoDescriptors
     if (parsed?.kind === 'primary') primary ??= parsed;
     if (parsed?.kind === 'joliet') joliet ??= parsed;
   }
+  const udf = await hasUdf(source);
+  if (primary === undefined && udf) {
+    throw new FormatError('iso9660.udf', 'Cannot read the ISO image: it has a UDF file system only', {
+      hint: 'Start it as an optical drive; its files cannot be taken out without it.',
+    });
+  }
   if (primary === undefined) {
     throw new FormatError('iso9660.not-iso9660', 'Cannot read the ISO image: it has no primary volume descriptor', {
       hint: 'It is no ISO 9660 image, or it is shorter than 34 KiB.',
     });
   }
-  return { primary, joliet, bootCatalogue };
+  return { primary, joliet, bootCatalogue, udf };
+}
+
+/** Whether the volume has a UDF file system, alone or beside ISO 9660 as on the media of Windows. */
+async function hasUdf(source: IsoSource): Promise<boolean> {
+  for (let index = 0; index < MAX_DESCRIPTORS; index++) {
+    const position = (FIRST_DESCRIPTOR + index) * SECTOR;
+    if (position + SECTOR > source.size) return false;
+    const head = await readIso(source, position, 6, 'a volume descriptor');
+    const identifier = latin1.decode(head.subarray(1));
+    if (UDF.includes(identifier)) return true;
+    if (!RECOGNISED.includes(identifier)) return false;
+  }
+  return false;
 }
 
 /** Bytes to skip in every system use area, when the volume has Rock Ridge. CD-ROM XA puts 14 before the entries. */

@@ -1,13 +1,8 @@
 import { chmod } from 'node:fs/promises';
 import { stringify } from 'yaml';
-import { RecipeError, registerSecret } from '../errors.ts';
-import { type IsoFile, writeIso9660 } from '../formats/iso9660/writer.ts';
-import { checkUserData } from './user-data.ts';
+import { registerSecret } from '../errors.ts';
+import { seedVolume } from './volume.ts';
 import { writeSeedFile } from './write.ts';
-import { checkMapping } from './yaml-mapping.ts';
-
-/** Volume label cloud-init's NoCloud datasource looks for (cloudinit/sources/DataSourceNoCloud.py). */
-export const NOCLOUD_LABEL = 'cidata';
 
 /** What compose tells the guest of a build: who may log in, which host key it has, and nothing it would not need. */
 export interface BuildSeed {
@@ -66,21 +61,13 @@ export function buildSeedFiles(seed: BuildSeed): NoCloudFiles {
  * @throws RecipeError `seed.user-data`, `seed.meta-data`, `seed.network-config` for what cloud-init would not read
  */
 export function noCloudImage(files: NoCloudFiles, options: { readonly time?: number } = {}): Uint8Array {
-  checkUserData(files.userData);
-  if (files.metaData.trim() === '') {
-    throw new RecipeError('seed.meta-data', 'Cannot make a NoCloud seed: meta-data is empty', {
-      hint: 'It needs at least "instance-id: <anything>"; cloud-init takes a seed without it for no seed.',
-    });
-  }
-  checkMapping(files.metaData, 'meta-data');
-  if (files.networkConfig !== undefined) checkMapping(files.networkConfig, 'network-config');
   const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
-  const members: IsoFile[] = [
+  const members = [
     { path: 'meta-data', content: encode(files.metaData) },
     { path: 'user-data', content: encode(files.userData) },
   ];
   if (files.networkConfig !== undefined) members.push({ path: 'network-config', content: encode(files.networkConfig) });
-  return writeIso9660(members, { volumeId: NOCLOUD_LABEL, time: options.time ?? 0 });
+  return seedVolume('nocloud', members, options).image;
 }
 
 /** Writes the seed at `path`, readable by its owner only: it holds private keys. */

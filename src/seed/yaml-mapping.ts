@@ -7,6 +7,11 @@ import { RecipeError } from '../errors.ts';
  * @throws RecipeError `seed.<name>` with the line
  */
 export function checkMapping(text: string, name: string): void {
+  readMapping(text, name);
+}
+
+/** What such a document holds; empty when it is nothing but comments. @throws RecipeError `seed.<name>` with the line */
+export function readMapping(text: string, name: string): Record<string, unknown> {
   const code = `seed.${name}`;
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
@@ -29,4 +34,5 @@ export function checkMapping(text: string, name: string): void {
       hint: 'Write "key: value" lines.',
     });
   }
+  return (value ?? {}) as Record<string, unknown>;
 }

@@ -1,10 +1,11 @@
 import { open, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DiskFormat } from '../disk/image-format.ts';
-import { FormatError } from '../errors.ts';
+import { FormatError, isComposeError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { type CompressedKind, compressedKind, decompress } from '../host/decompress.ts';
 import { temporaryFolder } from '../host/folders.ts';
+import { describeIso, looksLikeIso } from '../machine/iso-describe.ts';
 import { type Inspection, inspectDisk } from './inspect.ts';
 import { inspectTar } from './inspect-tar.ts';
 
@@ -12,7 +13,7 @@ const USTAR_AT = 257;
 const BLOCK = 64 * 1024;
 
 /**
- * Describes a disk image, or an artifact: a tar is read as it streams, a compressed disk through a sparse copy in a
+ * Describes a disk image, an ISO, or an artifact: a tar is read as it streams, a compressed disk through a sparse copy in a
  * private temporary folder.
  * @param format of a disk image; found by its magic number where it is not given
  * @throws FormatError `inspect.unknown`, `inspect.unreadable`; the errors of decompressing and of reading a disk
@@ -23,6 +24,7 @@ export async function inspect(path: string, context: Context, format?: DiskForma
   const kind = await compressedKind(path).catch((cause: NodeJS.ErrnoException) => {
     throw new FormatError('inspect.unreadable', `Cannot read ${path}: ${cause.message}`, { cause });
   });
+  if (kind === undefined && (await looksLikeIso(path))) return inspectIso(path, signal);
   if (kind === undefined) return inspectDisk(path, { signal });
   const { size } = await stat(path);
   if (await isTar(path, kind)) return { ...(await inspectTar(decompress(path, kind), context)), size };
@@ -34,6 +36,19 @@ export async function inspect(path: string, context: Context, format?: DiskForma
     format: `raw, compressed by ${kind}`,
     chain: [path],
   };
+}
+
+/** A hybrid image is a disk as well; a table that cannot be read takes nothing from what the ISO is. */
+async function inspectIso(path: string, signal: AbortSignal): Promise<Inspection> {
+  const iso = await describeIso(path);
+  const about = { kind: 'iso', format: iso.udf ? 'iso9660 and udf' : 'iso9660', size: iso.size } as const;
+  try {
+    return { ...(await inspectDisk(path, { format: 'raw', signal })), ...about, iso };
+  } catch (error) {
+    if (!isComposeError(error)) throw error;
+    const nothing = { chain: [path], partitions: [], logicalVolumes: [], system: undefined };
+    return { ...about, ...nothing, problem: error.message, iso };
+  }
 }
 
 async function isTar(path: string, kind: CompressedKind): Promise<boolean> {

@@ -7,11 +7,12 @@ import { type FileSystemProbe, probeFileSystem } from '../filesystem/probe.ts';
 import { findRoot } from '../filesystem/root.ts';
 import { readVolumes } from '../filesystem/volumes.ts';
 import type { Package, PackageManager, PackageSet } from '../formats/package-list.ts';
+import type { IsoDescription } from '../machine/iso-describe.ts';
 import { readOsRelease, readPackages } from './packages.ts';
 
 /** What a disk or an artifact holds. Sizes are bytes. */
 export interface Inspection {
-  readonly kind: 'disk' | 'tar';
+  readonly kind: 'disk' | 'tar' | 'iso';
   readonly format: string;
   readonly size: number;
   /** Files of a backing chain, the top one first. */
@@ -21,6 +22,8 @@ export interface Inspection {
   readonly system: SystemInfo | undefined;
   /** Why no system is described, where none is. */
   readonly problem: string | undefined;
+  /** Of an ISO image; its partitions are those of a hybrid one. */
+  readonly iso?: IsoDescription;
 }
 
 export interface PartitionInfo {

@@ -159,6 +159,8 @@ test('makeSeed writes a whole seed its owner alone can read, whatever the umask'
       quietContext(),
     );
     expect(made).toEqual({
+      kind: 'nocloud',
+      size: (await stat(join(folder, 'seed.iso'))).size,
       path: join(folder, 'seed.iso'),
       label: 'cidata',
       files: ['meta-data', 'user-data', 'network-config'],

@@ -31,6 +31,11 @@ export interface IsoOptions {
 const VOLUME_ID_MAX = 32;
 /** What the one byte for a year of a directory record can say (ECMA-119 9.1.5). */
 const YEAR_MAX = 1900 + 255;
+/**
+ * As much as genisoimage pads by: what finds volumes by their label reads where other file systems would have theirs, and
+ * busybox's findfs gives up on a device that ends before (util-linux/volume_id).
+ */
+const LEAST_SECTORS = 150;
 const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
 
@@ -75,6 +80,7 @@ export function writeIso9660(files: readonly IsoFile[], options: IsoOptions): Ui
   );
   for (const leaf of leaves) contents.set(leaf, { sector: take(leaf.content.length), size: leaf.content.length });
 
+  next = Math.max(next, LEAST_SECTORS);
   const image = new Uint8Array(next * SECTOR);
   trees.forEach(({ tree, use, tables }, at) => {
     image.set(descriptor(tree, root, next, volumeId, time, tables), (FIRST_DESCRIPTOR + at) * SECTOR);

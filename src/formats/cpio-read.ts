@@ -1,0 +1,87 @@
+/** Reads cpio archives of the "newc" form, one or several with zeros between them, as the kernel does. */
+import { FormatError } from '../errors.ts';
+import { CPIO_ALIGNMENT } from './cpio.ts';
+
+export interface CpioEntry {
+  readonly path: string;
+  readonly kind: 'file' | 'directory' | 'symlink' | 'other';
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly inode: number;
+  readonly links: number;
+  /** Seconds since 1970. */
+  readonly mtime: number;
+  /** A view of the archive. */
+  readonly content: Uint8Array;
+}
+
+const HEADER = 110;
+const FIELD = 8;
+const MAX_NAME = 4096;
+/** newc, and newc with a sum over the content. */
+const MAGICS = ['070701', '070702'];
+const TRAILER = 'TRAILER!!!';
+/** By the highest four bits of st_mode. */
+const KINDS: Readonly<Record<number, CpioEntry['kind']>> = { 4: 'directory', 8: 'file', 10: 'symlink' };
+const latin1 = new TextDecoder('latin1');
+const utf8 = new TextDecoder();
+
+/**
+ * The members of the archives in `bytes`, trailers left out.
+ * @throws FormatError `cpio.not-cpio`, `cpio.truncated`, `cpio.damaged`
+ */
+export function readCpio(bytes: Uint8Array): CpioEntry[] {
+  const entries: CpioEntry[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    if (bytes[at] === 0) {
+      at++;
+      continue;
+    }
+    if (at % CPIO_ALIGNMENT !== 0 || !MAGICS.includes(latin1.decode(bytes.subarray(at, at + 6)))) {
+      throw new FormatError('cpio.not-cpio', `Cannot read the cpio archive: no member begins at byte ${at}`);
+    }
+    const { entry, end } = member(bytes, at);
+    if (entry.path !== TRAILER) entries.push(entry);
+    at = end;
+  }
+  return entries;
+}
+
+function member(bytes: Uint8Array, at: number): { entry: CpioEntry; end: number } {
+  const take = (from: number, length: number): Uint8Array => {
+    if (from + length > bytes.length) {
+      throw new FormatError('cpio.truncated', `Cannot read the cpio archive: it ends within the member at byte ${at}`);
+    }
+    return bytes.subarray(from, from + length);
+  };
+  const digits = latin1.decode(take(at, HEADER)).slice(6);
+  if (!/^[0-9a-f]+$/i.test(digits)) throw damaged(at, 'its header is not hexadecimal');
+  const field = (index: number): number => Number.parseInt(digits.slice(index * FIELD, (index + 1) * FIELD), 16);
+  const [size, nameSize, mode] = [field(6), field(11), field(1)];
+  if (nameSize === 0 || nameSize > MAX_NAME) throw damaged(at, `its name has ${nameSize} bytes`);
+  const name = take(at + HEADER, nameSize);
+  if (name.indexOf(0) !== nameSize - 1) throw damaged(at, 'its name does not end where it should');
+  const contentAt = aligned(at + HEADER + nameSize);
+  const entry = {
+    path: utf8.decode(name.subarray(0, -1)),
+    kind: KINDS[mode >>> 12] ?? 'other',
+    mode: mode & 0o7777,
+    uid: field(2),
+    gid: field(3),
+    inode: field(0),
+    links: field(4),
+    mtime: field(5),
+    content: take(contentAt, size),
+  } as const;
+  return { entry, end: aligned(contentAt + size) };
+}
+
+function aligned(at: number): number {
+  return Math.ceil(at / CPIO_ALIGNMENT) * CPIO_ALIGNMENT;
+}
+
+function damaged(at: number, why: string): FormatError {
+  return new FormatError('cpio.damaged', `Cannot read the member at byte ${at} of the cpio archive: ${why}`);
+}
