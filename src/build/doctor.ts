@@ -8,7 +8,8 @@ import { aptInstall } from '../host/apt.ts';
 import { cacheFolder, stateFolder } from '../host/folders.ts';
 import { packageOf, which } from '../host/tools.ts';
 import { type AcceleratorPolicy, chooseAccelerator } from '../machine/accelerator.ts';
-import { QEMU } from '../machine/arch.ts';
+import type { Arch } from '../machine/arch.ts';
+import { BOARDS } from '../machine/board.ts';
 import { findFirmware } from '../machine/firmware.ts';
 import type { Codec } from '../pack/codec.ts';
 import { openEngine } from '../pack/engine.ts';
@@ -51,7 +52,7 @@ export interface Probes {
   readonly root: boolean;
 }
 
-export function hostProbes(arch: 'amd64', policy: AcceleratorPolicy = 'auto'): Probes {
+export function hostProbes(arch: Arch, policy: AcceleratorPolicy = 'auto'): Probes {
   return {
     which,
     exists: (path) =>
@@ -80,7 +81,7 @@ export async function checkHost(needs: Needs, probes: Probes, out?: string): Pro
     if (path !== undefined) return { id: `tool.${name}`, what, state: 'ok', found: path, remedy: '', packages: [] };
     return missing(`tool.${name}`, what, 'not installed', [packageOf(name)]);
   };
-  const checks: Check[] = [nodeCheck(probes.nodeVersion), tool(QEMU[needs.arch]), tool('qemu-img')];
+  const checks: Check[] = [nodeCheck(probes.nodeVersion), tool(BOARDS[needs.arch].qemu), tool('qemu-img')];
   if (needs.machine.firmware === 'uefi') checks.push(await firmwareCheck(probes));
   if (needs.source.kind === 'packages') {
     // Without root mmdebstrap works in a user namespace, whose owners newuidmap maps (mmdebstrap(1), unshare mode).

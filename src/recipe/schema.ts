@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Step } from '../guest/steps.ts';
+import { ARCHITECTURES } from '../machine/arch.ts';
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
@@ -24,12 +25,14 @@ const text = z.string().min(1);
 const name = text.optional().describe('shown in the progress and in errors');
 const source = z.enum(['cloudimg', 'packages']);
 const sources = z.array(source).optional().describe('run the step only for these sources');
+const arch = z.array(z.enum(ARCHITECTURES)).optional().describe('run the step only for these architectures');
 
 const step = z
   .union([
     z.strictObject({
       name,
       sources,
+      arch,
       packages: z.union([
         z.array(text),
         z.strictObject({
@@ -39,10 +42,11 @@ const step = z
         }),
       ]),
     }),
-    z.strictObject({ name, sources, upload: z.strictObject({ from: text, to: text, mode: mode.optional() }) }),
+    z.strictObject({ name, sources, arch, upload: z.strictObject({ from: text, to: text, mode: mode.optional() }) }),
     z.strictObject({
       name,
       sources,
+      arch,
       shell: z.union([
         text,
         z.strictObject({
@@ -56,9 +60,10 @@ const step = z
     z.strictObject({
       name,
       sources,
+      arch,
       write: z.strictObject({ path: text, content: z.string(), mode: mode.optional() }),
     }),
-    z.strictObject({ name, sources, reboot: z.literal(true) }),
+    z.strictObject({ name, sources, arch, reboot: z.literal(true) }),
   ])
   .describe('one of packages, upload, shell, write, reboot');
 
@@ -73,7 +78,7 @@ const maas = z.strictObject({
   name: text.describe('name in MAAS: a bare word, or os/release'),
   title: text.describe('what the MAAS UI shows'),
   base_image: z.string().describe('os/series that MAAS unpacks the image with'),
-  architecture: text.describe('arch/subarch').default('amd64/generic'),
+  architecture: text.describe('arch/subarch').default('${arch}/generic'),
 });
 
 /** The whole of a recipe. Operators write part of it and extend a catalogue entry for the rest. */
@@ -83,14 +88,23 @@ export const recipeSchema = z.strictObject({
   title: text,
   family: text,
   version: text,
-  arch: z.array(z.enum(['amd64'])).min(1),
+  arch: z.array(z.enum(ARCHITECTURES)).min(1),
   grade: z.enum(['built', 'driven', 'checked']),
   proven: text.describe('what the grade rests on'),
   variables: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), variable).default({}),
   sources: z.strictObject({
     cloudimg: z.strictObject({ url: text, sums: text, algorithm: z.enum(['sha256', 'sha512']) }).optional(),
     packages: z
-      .strictObject({ suite: text, components: z.array(text).min(1), kernel: text, include: z.array(text) })
+      .strictObject({
+        suite: text,
+        components: z.array(text).min(1),
+        kernel: text,
+        include: z.array(text),
+        include_for: z
+          .partialRecord(z.enum(ARCHITECTURES), z.array(text))
+          .optional()
+          .describe('more packages, by architecture'),
+      })
       .optional(),
   }),
   machine: z.strictObject({
