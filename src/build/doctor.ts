@@ -8,7 +8,7 @@ import { aptInstall } from '../host/apt.ts';
 import { cacheFolder, stateFolder } from '../host/folders.ts';
 import { packageOf, which } from '../host/tools.ts';
 import { type AcceleratorPolicy, chooseAccelerator } from '../machine/accelerator.ts';
-import type { Arch } from '../machine/arch.ts';
+import { type Arch, hostArch } from '../machine/arch.ts';
 import { BOARDS } from '../machine/board.ts';
 import { findFirmware } from '../machine/firmware.ts';
 import type { Codec } from '../pack/codec.ts';
@@ -30,7 +30,9 @@ export interface Check {
 }
 
 /** What a plan asks of a host; without a plan everything is looked at. */
-export type Needs = Pick<Plan, 'arch' | 'source' | 'machine' | 'artifacts'>;
+export type Needs = Pick<Plan, 'arch' | 'source' | 'artifacts'> & {
+  readonly machine: Plan['machine'] & { readonly tpm?: boolean; readonly secureBoot?: boolean };
+};
 
 const PACKAGE_TOOLS = ['mmdebstrap', 'mke2fs', 'mformat', 'mcopy', 'gpgv'];
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -44,10 +46,12 @@ export interface Probes {
   readonly exists: (path: string) => Promise<boolean>;
   readonly freeDisk: (folder: string) => Promise<number>;
   readonly freeMemory: () => number;
-  readonly firmware: () => Promise<string>;
+  readonly firmware: (options: { readonly secureBoot: boolean }) => Promise<string>;
   readonly accelerator: () => Promise<string>;
   readonly engine: (codec: Codec) => Promise<string>;
   readonly nodeVersion: string;
+  /** Undefined where it is none compose has guests of. */
+  readonly hostArch: Arch | undefined;
   /** Whether compose runs as root. */
   readonly root: boolean;
 }
@@ -62,13 +66,14 @@ export function hostProbes(arch: Arch, policy: AcceleratorPolicy = 'auto'): Prob
       ),
     freeDisk,
     freeMemory: freemem,
-    firmware: async () => (await findFirmware(arch)).code.path,
+    firmware: async (options) => (await findFirmware(arch, options)).code.path,
     accelerator: async () => {
       const { kind, reason } = await chooseAccelerator(arch, policy);
       return `${kind}: ${reason}`;
     },
     engine: async (codec) => (await openEngine({ codec })).name,
     nodeVersion: process.versions.node,
+    hostArch: hostArch(),
     root: process.getuid?.() === 0,
   };
 }
@@ -82,10 +87,12 @@ export async function checkHost(needs: Needs, probes: Probes, out?: string): Pro
     return missing(`tool.${name}`, what, 'not installed', [packageOf(name)]);
   };
   const checks: Check[] = [nodeCheck(probes.nodeVersion), tool(BOARDS[needs.arch].qemu), tool('qemu-img')];
-  if (needs.machine.firmware === 'uefi') checks.push(await firmwareCheck(probes));
+  if (needs.machine.firmware === 'uefi') checks.push(await firmwareCheck(needs, probes));
+  if (needs.machine.tpm) checks.push(tool('swtpm'));
   if (needs.source.kind === 'packages') {
     // Without root mmdebstrap works in a user namespace, whose owners newuidmap maps (mmdebstrap(1), unshare mode).
     checks.push(...[...PACKAGE_TOOLS, ...(probes.root ? [] : ['newuidmap'])].map(tool));
+    if (needs.arch !== probes.hostArch) checks.push(tool('arch-test'), await userEmulationCheck(needs.arch, probes));
     const there = await probes.exists(KEYRING);
     checks.push(
       there
@@ -119,20 +126,34 @@ function nodeCheck(version: string): Check {
   return { id: 'node', what: 'Node', state: fine ? 'ok' : 'missing', found: version, remedy, packages: [] };
 }
 
-async function firmwareCheck(probes: Probes): Promise<Check> {
+/** The package manager's scripts of another architecture run through binfmt_misc (Linux Documentation/admin-guide). */
+async function userEmulationCheck(arch: Arch, probes: Probes): Promise<Check> {
+  const name = `qemu-${BOARDS[arch].firmware.architecture}`;
+  const id = `emulation.${arch}`;
+  const what = `programs of ${arch} (binfmt_misc)`;
+  if (probes.which(`${name}-static`) === undefined) return missing(id, what, 'not installed', ['qemu-user-static']);
+  const entry = `/proc/sys/fs/binfmt_misc/${name}`;
+  if (await probes.exists(entry)) return { id, what, state: 'ok', found: entry, remedy: '', packages: [] };
+  const remedy = 'mount binfmt_misc at /proc/sys/fs/binfmt_misc, then run /usr/lib/systemd/systemd-binfmt';
+  return { id, what, state: 'missing', found: 'not registered with the kernel', remedy, packages: [] };
+}
+
+async function firmwareCheck(needs: Needs, probes: Probes): Promise<Check> {
+  const secureBoot = needs.machine.secureBoot ?? false;
+  const what = secureBoot ? 'UEFI firmware with Secure Boot' : 'UEFI firmware';
   try {
-    const found = await probes.firmware();
-    return { id: 'firmware', what: 'UEFI firmware', state: 'ok', found, remedy: '', packages: [] };
+    const found = await probes.firmware({ secureBoot });
+    return { id: 'firmware', what, state: 'ok', found, remedy: '', packages: [] };
   } catch (error) {
     if (!isComposeError(error)) throw error;
-    return missing('firmware', 'UEFI firmware', 'no descriptor fits', ['ovmf']);
+    return missing('firmware', what, 'no descriptor fits', [BOARDS[needs.arch].firmware.package]);
   }
 }
 
 async function acceleratorCheck(probes: Probes): Promise<Check> {
   const found = await probes.accelerator();
-  const slow = !found.startsWith('kvm');
-  const remedy = slow ? 'builds work, some ten times slower; a host with KVM is faster' : '';
+  const slow = found.startsWith('tcg');
+  const remedy = slow ? 'builds work, some ten times slower; a host of the same architecture with KVM is faster' : '';
   return { id: 'accelerator', what: 'accelerator', state: slow ? 'warn' : 'ok', found, remedy, packages: [] };
 }
 

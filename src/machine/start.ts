@@ -13,6 +13,7 @@ import { type QemuExit, type QemuProcess, qemuDied, startQemu } from './process.
 import { QmpSession } from './qmp.ts';
 import { SerialConsole } from './serial.ts';
 import { checkSpec, type MachineSpec } from './spec.ts';
+import { startTpm } from './tpm.ts';
 
 /** A guest that is running. SSH and shutdown exist only here. */
 export interface RunningMachine extends AsyncDisposable {
@@ -75,7 +76,9 @@ export async function startMachine(
     const qmpSocket = join(sockets.path, 'qmp');
     const serialSocket = join(sockets.path, 'serial');
     const serialLog = join(runDir, 'serial.log');
-    const argv = machineArgv(spec, { accelerator, firmware, qmpSocket, serialSocket, serialLog });
+    const tpm = spec.tpm ? stack.use(await startTpm(sockets.path, runDir, { signal })) : undefined;
+    const run = { accelerator, firmware, qmpSocket, serialSocket, serialLog, ...(tpm && { tpmSocket: tpm.socket }) };
+    const argv = machineArgv(spec, run);
     context.signal.throwIfAborted();
     const qemu = stack.use(await startQemu(BOARDS[spec.arch].qemu, argv, runDir));
     const failed = new FailureLatch();

@@ -109,7 +109,7 @@ test('files that extend each other are refused', async () => {
 test.each([
   [{ set: ['kernal=x'] }, 'variable.unknown'],
   [{ set: ['kernel'] }, 'variable.syntax'],
-  [{ arch: 'arm64' }, 'recipe.arch'],
+  [{ arch: 'riscv64' }, 'recipe.arch'],
   [{ source: 'iso' }, 'recipe.source'],
   [{ filetypes: ['zst'] }, 'filetype.unknown'],
 ])('%o cannot be planned: %s', async (options, code) => {
@@ -137,10 +137,14 @@ test.each([
   expect(error.message).toContain(why);
 });
 
-test.each(['debian-12', 'debian-13'])('the plan of %s is as recorded, for both sources', async (recipe) => {
+const PLANS = ['debian-12', 'debian-13'].flatMap((recipe) => ['amd64', 'arm64'].map((arch) => [recipe, arch] as const));
+
+test.each(PLANS)('the plan of %s for %s is as recorded, for both sources', async (recipe, arch) => {
   for (const source of ['cloudimg', 'packages']) {
-    const planned = plan({ recipe, source });
+    const planned = plan({ recipe, arch, source });
     const portable = JSON.stringify(planned, null, 2).replace(/"from": ".*\/(recipes\/[^"]+)"/g, '"from": "$1"');
-    await expect(`${portable}\n`).toMatchFileSnapshot(`golden/${recipe}-${source}.json`);
+    await expect(`${portable}\n`).toMatchFileSnapshot(
+      `golden/${recipe}-${arch === 'amd64' ? '' : `${arch}-`}${source}.json`,
+    );
   }
 });
