@@ -30,9 +30,7 @@ export interface Check {
 }
 
 /** What a plan asks of a host; without a plan everything is looked at. */
-export type Needs = Pick<Plan, 'arch' | 'source' | 'artifacts'> & {
-  readonly machine: Plan['machine'] & { readonly tpm?: boolean; readonly secureBoot?: boolean };
-};
+export type Needs = Pick<Plan, 'arch' | 'source' | 'machine' | 'artifacts'>;
 
 const PACKAGE_TOOLS = ['mmdebstrap', 'mke2fs', 'mformat', 'mcopy', 'gpgv'];
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';

@@ -4,7 +4,8 @@ import type { Arch } from './arch.ts';
 export type AcceleratorKind = 'kvm' | 'hvf' | 'tcg';
 
 /** Network cards by the names recipes use. */
-export type NicModel = 'virtio' | 'e1000' | 'e1000e' | 'rtl8139' | 'vmxnet3' | 'usb';
+export const NIC_MODELS = ['virtio', 'e1000', 'e1000e', 'rtl8139', 'vmxnet3', 'usb'] as const;
+export type NicModel = (typeof NIC_MODELS)[number];
 
 /** Everything about QEMU's machines that differs by architecture. */
 export interface Board {

@@ -5,6 +5,7 @@ import { FILE_TYPES, type FileType, parseFileTypes } from '../pack/filetypes.ts'
 import type { MaasEntry } from '../pack/records.ts';
 import { loadRecipe } from './load.ts';
 import { checkMaas } from './maas-rules.ts';
+import { type MachineOptions, machineOptions } from './machine-options.ts';
 import { parseSize, type Recipe, type SourceKind, toGuestStep } from './schema.ts';
 import { nearest } from './suggest.ts';
 import { interpolate, resolveVariables } from './variables.ts';
@@ -49,7 +50,7 @@ export interface Plan {
     readonly cpus: number;
     readonly disk: number;
     readonly firmware: 'uefi' | 'bios';
-  };
+  } & MachineOptions;
   readonly user: string;
   readonly steps: readonly Step[];
   readonly artifacts: readonly { readonly filetype: FileType; readonly file: string }[];
@@ -70,6 +71,7 @@ export function plan(options: PlanOptions): Plan {
   const kind = choose('source', options.source ?? kinds[0] ?? 'cloudimg', kinds, recipe.name);
   const values = resolveVariables(recipe, options, arch);
   const resolved = interpolate(recipe, { ...values, arch }, recipe.name);
+  const memory = parseSize(resolved.machine.memory) ?? 0;
   const filetypes = parseFileTypes(options.filetypes ?? recipe.outputs);
   const maas = checkMaas(resolved.maas, recipe.name);
   const added: Step[] = resolved.packages.length > 0 ? [{ kind: 'packages', install: resolved.packages }] : [];
@@ -85,10 +87,11 @@ export function plan(options: PlanOptions): Plan {
     proven: recipe.proven,
     source: planSource(resolved, kind, arch, values.mirror),
     machine: {
-      memory: parseSize(resolved.machine.memory) ?? 0,
+      memory,
       cpus: resolved.machine.cpus,
       disk: parseSize(resolved.machine.disk) ?? 0,
       firmware: resolved.machine.firmware,
+      ...machineOptions(resolved, arch, memory),
     },
     user: resolved.user,
     steps: [...added, ...steps],

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Step } from '../guest/steps.ts';
 import { ARCHITECTURES } from '../machine/arch.ts';
+import { NIC_MODELS } from '../machine/board.ts';
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
@@ -111,7 +112,22 @@ export const recipeSchema = z.strictObject({
     memory: size,
     cpus: z.number().int().min(1),
     disk: size,
-    firmware: z.enum(['uefi', 'bios']),
+    firmware: z.enum(['uefi', 'bios']).describe('bios exists on amd64 only'),
+    secure_boot: z.boolean().optional().describe("firmware that enforces Secure Boot with the vendors' keys"),
+    tpm: z.boolean().optional().describe('a TPM 2.0, emulated by swtpm'),
+    cpu_model: text.optional().describe("QEMU's CPU model; the host's own, or a named one under emulation"),
+    machine_type: text.optional().describe("QEMU's machine type; q35 or virt"),
+    topology: z
+      .strictObject({
+        sockets: z.number().int().min(1),
+        cores: z.number().int().min(1),
+        threads: z.number().int().min(1),
+      })
+      .optional()
+      .describe('factors of cpus'),
+    nic: z.enum(NIC_MODELS).optional().describe('network card; virtio'),
+    video: z.enum(['standard', 'virtio']).optional().describe('a graphics card; nothing is shown on the host'),
+    extra_args: z.array(text).optional().describe("added to QEMU's arguments; they cannot replace what compose sets"),
   }),
   user: text.describe('account the build logs in with'),
   packages: z.array(text).default([]).describe('installed by the guest before the steps'),

@@ -50,7 +50,7 @@ test('a swtpm that never answers is ended when the build is', async () => {
   const program = join(folder, 'swtpm');
   await writeFile(program, `#!/bin/sh\necho $$ > ${folder}/pid\nexec sleep 1000\n`, { mode: 0o755 });
   const started = startTpm(sockets, folder, {
-    signal: AbortSignal.timeout(300),
+    signal: AbortSignal.timeout(1000),
     program: `../../../../../../..${program}`,
   });
   await expect(started).rejects.toMatchObject({ name: 'TimeoutError' });

@@ -148,3 +148,31 @@ test.each(PLANS)('the plan of %s for %s is as recorded, for both sources', async
     );
   }
 });
+
+const MACHINES: readonly (readonly [machine: string, code: string, arch: string])[] = [
+  ['{ firmware: bios }', 'machine.no-bios', 'arm64'],
+  ['{ firmware: bios, secure_boot: true }', 'machine.secure-boot', 'amd64'],
+  ['{ extra_args: [-m, 8G] }', 'machine.extra-args', 'amd64'],
+  ['{ extra_args: [-netdev, "user,id=n,hostfwd=tcp::22-:22"] }', 'machine.extra-args', 'amd64'],
+  ['{ topology: { sockets: 1, cores: 1, threads: 1 } }', 'machine.topology', 'amd64'],
+  ['{ nic: vmxnet3 }', 'machine.nic', 'arm64'],
+];
+
+test.each(MACHINES)('the machine %s is refused when it is planned: %s', async (machine, code, arch) => {
+  const path = await file('machine.yaml', `extends: debian-12\nname: m\nmachine: ${machine}\n`);
+  expect((await refusal(() => plan({ recipe: path, arch }))).code).toBe(code);
+});
+
+test('options of the machine are planned', async () => {
+  const text =
+    '{ secure_boot: true, tpm: true, cpu_model: EPYC, nic: e1000e, video: virtio, extra_args: [-device, edu] }';
+  const path = await file('options.yaml', `extends: debian-12\nname: m\nmachine: ${text}\n`);
+  expect(plan({ recipe: path }).machine).toMatchObject({
+    secureBoot: true,
+    tpm: true,
+    cpuModel: 'EPYC',
+    nic: 'e1000e',
+    video: 'virtio',
+    extraArgs: ['-device', 'edu'],
+  });
+});
