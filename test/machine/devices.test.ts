@@ -35,10 +35,12 @@ async function accepts(spec: MachineSpec): Promise<string> {
   const ended = qemu.exited.then(({ code, signal: by }) => `${code ?? by} ${qemu.stderr()}`);
   const early = await Promise.race([ended, appearance(qmpSocket)]);
   if (early !== undefined) return early;
-  const qmp = await QmpSession.connect(qmpSocket, { signal, log: join(folder, 'qmp.log'), greetingMs: LONG });
-  await qmp.command('quit', {}).catch(() => {});
+  // A QEMU that ends while it makes its devices has the socket already; why it ended tells more.
+  const options = { signal, log: join(folder, 'qmp.log'), greetingMs: LONG };
+  const qmp = await QmpSession.connect(qmpSocket, options).catch(() => undefined);
+  await qmp?.command('quit', {}).catch(() => {});
   const text = await ended;
-  await qmp[Symbol.asyncDispose]();
+  await qmp?.[Symbol.asyncDispose]();
   return text;
 }
 
