@@ -71,10 +71,11 @@ export async function chooseAccelerator(
   if (host === HOST) chosen.set(key, choice);
   const accelerator = await choice;
   if (policy === 'require' && accelerator.kind === 'tcg') {
-    const kind = host.platform === 'darwin' ? 'hvf' : 'kvm';
-    throw new HostError(`accelerator.${kind}-unusable`, `Cannot use ${kind.toUpperCase()}: ${accelerator.reason}`, {
-      hint: 'Use a host with working virtualisation, or --accelerator auto for (slow) software emulation.',
-    });
+    const hint = 'Use a host with working virtualisation, or --accelerator auto for (slow) software emulation.';
+    if (host.platform === 'darwin') {
+      throw new HostError('accelerator.hvf-unusable', `Cannot use HVF: ${accelerator.reason}`, { hint });
+    }
+    throw new HostError('accelerator.kvm-unusable', `Cannot use KVM: ${accelerator.reason}`, { hint });
   }
   return accelerator;
 }

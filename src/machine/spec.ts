@@ -87,46 +87,64 @@ export function hasNetwork(spec: MachineSpec): boolean {
  * `machine.topology`, `machine.disk-interface`, `machine.no-floppy`, `machine.too-many-disks`
  */
 export function checkSpec(spec: MachineSpec): void {
-  const { name, arch, disks, topology } = spec;
+  const { name, arch, disks, topology, forwards = [] } = spec;
   const board = BOARDS[arch];
-  const refuse = (code: string, why: string, hint: string): UsageError =>
-    new UsageError(`machine.${code}`, `Cannot make the machine ${name}: ${why}`, { hint });
   if (spec.firmware === 'bios' && !board.firmware.bios) {
-    throw refuse('no-bios', `${arch} has no BIOS`, 'Use firmware: uefi.');
+    throw new UsageError('machine.no-bios', `Cannot make the machine ${name}: ${arch} has no BIOS`, {
+      hint: 'Use firmware: uefi.',
+    });
   }
   if (spec.secureBoot && spec.firmware !== 'uefi') {
-    throw refuse('secure-boot', 'Secure Boot is a part of UEFI', 'Use firmware: uefi, or leave secureBoot out.');
+    throw new UsageError('machine.secure-boot', `Cannot make the machine ${name}: Secure Boot is a part of UEFI`, {
+      hint: 'Use firmware: uefi, or leave Secure Boot out.',
+    });
   }
-  const wanted = spec.ssh ? 'ssh' : 'forwards';
-  if (spec.network === 'none' && (spec.ssh || (spec.forwards ?? []).length > 0)) {
-    throw refuse('network', `${wanted} needs a network (network: none)`, `Leave ${wanted} out, or use network: user.`);
+  if (spec.network === 'none' && (spec.ssh || forwards.length > 0)) {
+    const what = spec.ssh ? 'ssh' : 'forwards';
+    throw new UsageError('machine.network', `Cannot make the machine ${name}: ${what} needs a network (none)`, {
+      hint: `Leave ${what} out, or use network: user.`,
+    });
   }
   if (spec.nic !== undefined && board.nics[spec.nic] === undefined) {
-    const known = Object.keys(board.nics).join(', ');
-    throw refuse('nic', `${arch} has no network card "${spec.nic}"`, `It has ${known}.`);
+    throw new UsageError('machine.nic', `Cannot make the machine ${name}: ${arch} has no network card "${spec.nic}"`, {
+      hint: `It has ${Object.keys(board.nics).join(', ')}.`,
+    });
   }
-  const port = (spec.forwards ?? []).find(
-    ({ guestPort }) => !(guestPort > 0 && guestPort < 65536 && guestPort % 1 === 0),
-  );
-  if (port !== undefined) throw refuse('forward', `a port is 1 to 65535 (${port.guestPort})`, 'Mend forwards.');
+  const port = forwards.find(({ guestPort }) => !(Number.isInteger(guestPort) && guestPort > 0 && guestPort < 65536));
+  if (port !== undefined) {
+    throw new UsageError('machine.forward', `Cannot make the machine ${name}: there is no port ${port.guestPort}`, {
+      hint: 'A port is 1 to 65535.',
+    });
+  }
   if (topology !== undefined && topology.sockets * topology.cores * topology.threads !== spec.cpus) {
     const product = `${topology.sockets} × ${topology.cores} × ${topology.threads}`;
-    throw refuse('topology', `${product} processors are not ${spec.cpus}`, 'Make cpus the product of topology.');
+    throw new UsageError('machine.topology', `Cannot make the machine ${name}: ${product} is not ${spec.cpus}`, {
+      hint: 'Make cpus the product of topology.',
+    });
   }
-  for (const disk of disks) {
-    if (disk.media === 'cdrom' && (disk.interface === 'virtio' || disk.interface === 'nvme')) {
-      const hint = 'Use sata, scsi or usb; or leave media out, and the guest has a read-only disk.';
-      throw refuse('disk-interface', `${disk.interface} has no CD drives (${disk.path})`, hint);
-    }
+  checkDisks(name, arch, disks);
+}
+
+function checkDisks(name: string, arch: Arch, disks: readonly MachineDisk[]): void {
+  const wrong = disks.find(({ media, interface: kind }) => media === 'cdrom' && (kind === 'virtio' || kind === 'nvme'));
+  if (wrong !== undefined) {
+    const why = `${wrong.interface} has no CD drives (${wrong.path})`;
+    throw new UsageError('machine.disk-interface', `Cannot make the machine ${name}: ${why}`, {
+      hint: 'Use sata, scsi or usb; or leave media out, and the guest has a read-only disk.',
+    });
   }
   const floppies = disks.filter(({ media }) => media === 'floppy').length;
-  if (floppies > 0 && !board.floppy) {
-    throw refuse('no-floppy', `${arch} has no floppy drives`, 'Use a CD or a disk with the label the guest looks for.');
+  if (floppies > 0 && !BOARDS[arch].floppy) {
+    throw new UsageError('machine.no-floppy', `Cannot make the machine ${name}: ${arch} has no floppy drives`, {
+      hint: 'Use a CD or a disk with the label the guest looks for.',
+    });
   }
   const sata = disks.filter((disk) => diskInterface(disk, arch) === 'sata').length;
   if (floppies > FLOPPY_DRIVES || sata > SATA_PORTS) {
-    const why =
-      floppies > FLOPPY_DRIVES ? `${floppies} floppies, ${FLOPPY_DRIVES} drives` : `${sata} disks, 6 SATA ports`;
-    throw refuse('too-many-disks', why, 'Use virtio or scsi, which have room for more.');
+    const many =
+      floppies > FLOPPY_DRIVES ? `${floppies} floppies (${FLOPPY_DRIVES})` : `${sata} SATA disks (${SATA_PORTS})`;
+    throw new UsageError('machine.too-many-disks', `Cannot make the machine ${name}: it has no room for ${many}`, {
+      hint: 'Use virtio or scsi, which have room for more.',
+    });
   }
 }

@@ -28,7 +28,9 @@ async function accepts(spec: MachineSpec): Promise<string> {
   const { arch, secureBoot } = spec;
   const found = spec.firmware === 'uefi' ? await findFirmware(arch, { secureBoot }) : undefined;
   const firmware = found && (await prepareFirmware(found, folder, { arch, signal }));
-  const [qmpSocket, serialSocket] = ['qmp', 'serial'].map((name) => join(folder, name)) as [string, string];
+  // A socket of the machine before would be taken for this one's.
+  const sockets = await mkdtemp(join(folder, 's'));
+  const [qmpSocket, serialSocket] = ['qmp', 'serial'].map((name) => join(sockets, name)) as [string, string];
   const accelerator = { kind: 'tcg', cpu: BOARDS[arch].cpu.tcg } as const;
   const run = { accelerator, firmware, qmpSocket, serialSocket, serialLog: join(folder, 'serial.log') };
   await using qemu = await startQemu(BOARDS[arch].qemu, machineArgv(spec, run), folder);
