@@ -15,7 +15,7 @@ export interface Tpm extends AsyncDisposable {
 const KEPT = 4000;
 
 /**
- * Starts swtpm and waits for its control socket. It ends when QEMU closes the connection, with compose however that ends,
+ * Starts swtpm and waits until its control socket takes connections. It ends when QEMU closes the connection, with compose however that ends,
  * and when disposed. Its state, new each run, is `tpm/` in `runDir`.
  * @param sockets a folder of short path: a socket's path has at most 107 bytes
  * @throws HostError `tool.missing`; MachineError `tpm.failed` with what swtpm said
@@ -36,9 +36,11 @@ export async function startTpm(
   const state = join(runDir, 'tpm');
   await mkdir(state, { recursive: true });
   const socket = join(sockets, 'tpm');
+  // Written when the socket takes connections; the socket itself is there a moment before it does.
+  const ready = join(sockets, 'tpm.pid');
   const child = spawnTied(path, [
     ...['socket', '--tpm2', '--tpmstate', `dir=${state},mode=0600`],
-    ...['--ctrl', `type=unixio,path=${socket},mode=0600`, '--terminate'],
+    ...['--ctrl', `type=unixio,path=${socket},mode=0600`, '--terminate', '--pid', `file=${ready}`],
   ]);
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -55,7 +57,7 @@ export async function startTpm(
   const waiting = new AbortController();
   const signal = AbortSignal.any([options.signal, waiting.signal]);
   try {
-    const early = await Promise.race([ended, appearance(socket, signal)]);
+    const early = await Promise.race([ended, appearance(ready, signal)]);
     if (early !== undefined) {
       throw new MachineError('tpm.failed', `Cannot emulate a TPM: swtpm ended by itself (${early})`, {
         hint: 'Its own last lines say why.',

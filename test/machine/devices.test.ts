@@ -35,7 +35,17 @@ async function accepts(spec: MachineSpec): Promise<string> {
   const run = { accelerator, firmware, qmpSocket, serialSocket, serialLog: join(folder, 'serial.log') };
   await using qemu = await startQemu(BOARDS[arch].qemu, machineArgv(spec, run), folder);
   const ended = qemu.exited.then(({ code, signal: by }) => `${code ?? by} ${qemu.stderr()}`);
-  const early = await Promise.race([ended, appearance(qmpSocket)]);
+  // QEMU makes the socket of QMP first: it listens when the other one is there.
+  const waiting = new AbortController();
+  const both = Promise.all([qmpSocket, serialSocket].map((path) => appearance(path, waiting.signal)));
+  const early = await Promise.race([
+    ended,
+    both.then(
+      () => undefined,
+      () => undefined,
+    ),
+  ]);
+  waiting.abort();
   if (early !== undefined) return early;
   // A QEMU that ends while it makes its devices has the socket already; why it ended tells more.
   const options = { signal, log: join(folder, 'qmp.log'), greetingMs: LONG };
