@@ -228,13 +228,14 @@ export async function requireHost(plan: Plan, out: string, context: Context): Pr
   const checks = (await checkHost(plan, hostProbes(plan.arch), out)).filter((check) => check.state === 'missing');
   context.signal.throwIfAborted();
   if (checks.length === 0) return;
+  const arch = plan.arch === 'amd64' ? '' : ` --arch ${plan.arch}`;
   const install = checks.some((check) => check.packages.length > 0);
   throw new HostError(
     'host.not-ready',
     `Cannot build ${plan.recipe} on this host: ${checks.map((check) => check.what).join(', ')}`,
     {
       hint: install
-        ? `Run: compose doctor ${plan.recipe} --source ${plan.source.kind} --install`
+        ? `Run: compose doctor ${plan.recipe}${arch} --source ${plan.source.kind} --install`
         : (checks[0]?.remedy ?? ''),
       evidence: Object.fromEntries(checks.map((check) => [check.what, `${check.found}; ${check.remedy}`])),
     },
