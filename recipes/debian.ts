@@ -18,7 +18,7 @@ const RELEASES: readonly Release[] = [
     base: 'ubuntu/jammy',
     grade: 'built',
     proven:
-      "built from the distribution's packages and booted; the tgz read back with curtin's tar flags, the restored dd image booted until cloud-init was done. The cloud image path ran against a local server only",
+      "built from the distribution's packages and booted; the tgz read back with curtin's tar flags, the restored dd image booted until cloud-init was done. The cloud image path ran against a local server only. For arm64: the tgz built from packages under emulation, not deployed",
   },
   {
     version: '13',
@@ -26,7 +26,7 @@ const RELEASES: readonly Release[] = [
     base: 'ubuntu/noble',
     grade: 'built',
     proven:
-      "built from the distribution's packages and booted; the restored dd image booted until cloud-init was done. It shares every step with debian-12",
+      "built from the distribution's packages and booted; the restored dd image booted until cloud-init was done. It shares every step with debian-12. arm64 is planned only",
   },
 ];
 

@@ -66,7 +66,9 @@ export async function startMachine(
   const stack = new AsyncDisposableStackLite();
   try {
     const accelerator = await chooseAccelerator(spec.arch, options.policy, { cpuModel: spec.cpuModel });
-    context.emit({ type: 'log', level: 'info', message: `${accelerator.kind.toUpperCase()}: ${accelerator.reason}` });
+    const { kind, reason, timeScale } = accelerator;
+    const message = `${kind.toUpperCase()}: ${reason} (time budgets × ${timeScale})`;
+    context.emit({ type: 'log', level: 'info', message });
     const { arch, secureBoot, machineType: machine } = spec;
     const found = spec.firmware === 'uefi' ? await findFirmware(arch, { secureBoot, machine }) : undefined;
     const { signal } = context;
