@@ -64,6 +64,6 @@ export async function benchDisk(packages: readonly string[]): Promise<BenchDisk>
   if (source.kind !== 'packages') throw new Error('the plan has another source');
   const { suite, components, include } = source;
   const mirror = await hostDebianMirror();
-  const base = await composeBaseDisk({ suite, components, include, mirror, size: DISK_SIZE }, context);
+  const base = await composeBaseDisk({ arch: 'amd64', suite, components, include, mirror, size: DISK_SIZE }, context);
   return describeDisk(base.path);
 }

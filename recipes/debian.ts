@@ -18,7 +18,7 @@ const RELEASES: readonly Release[] = [
     base: 'ubuntu/jammy',
     grade: 'built',
     proven:
-      "built from the distribution's packages and booted; the tgz read back with curtin's tar flags, the restored dd image booted until cloud-init was done. The cloud image path ran against a local server only",
+      "built from the distribution's packages and booted; the tgz read back with curtin's tar flags, the restored dd image booted until cloud-init was done. The cloud image path ran against a local server only. For arm64: the tgz built from packages under emulation, not deployed",
   },
   {
     version: '13',
@@ -26,7 +26,7 @@ const RELEASES: readonly Release[] = [
     base: 'ubuntu/noble',
     grade: 'built',
     proven:
-      "built from the distribution's packages and booted; the restored dd image booted until cloud-init was done. It shares every step with debian-12",
+      "built from the distribution's packages and booted; the restored dd image booted until cloud-init was done. It shares every step with debian-12. arm64 is planned only",
   },
 ];
 
@@ -43,10 +43,9 @@ const INCLUDE = [
   'iproute2',
   'initramfs-tools',
   'zstd',
-  'grub-efi-amd64',
-  'grub-efi-amd64-signed',
-  'grub-efi-amd64-bin',
-  'grub-pc-bin',
+  'grub-efi-${arch}',
+  'grub-efi-${arch}-signed',
+  'grub-efi-${arch}-bin',
   'shim-signed',
   'efibootmgr',
   'openssh-server',
@@ -65,12 +64,14 @@ const INCLUDE = [
   'less',
 ];
 
+/** A BIOS exists on the PC only. */
+const BIOS = { amd64: ['grub-pc-bin'] };
+
 /** Of these the vendor's cloud image lacks some. */
 const CLOUD_IMAGE_LACKS = [
   'efibootmgr',
   'gdisk',
-  'grub-efi-amd64-bin',
-  'grub-pc-bin',
+  'grub-efi-${arch}-bin',
   'lsb-release',
   'lvm2',
   'netplan.io',
@@ -90,7 +91,7 @@ function debian({ version, codename, base, grade, proven }: Release): RecipeInpu
     title: `Debian ${version} (${codename})`,
     family: 'debian',
     version,
-    arch: ['amd64'],
+    arch: ['amd64', 'arm64'],
     grade,
     proven,
     variables: {
@@ -100,20 +101,21 @@ function debian({ version, codename, base, grade, proven }: Release): RecipeInpu
         describe: "where the vendor's cloud images are",
       },
       mirror: { type: 'string', describe: "Debian mirror for --source packages; the host's own where it is not given" },
-      kernel: { type: 'string', default: 'linux-image-amd64', describe: 'kernel package of --source packages' },
+      kernel: { type: 'string', default: 'linux-image-${arch}', describe: 'kernel package of --source packages' },
     },
     sources: {
       cloudimg: {
-        url: `${image}/debian-${version}-generic-amd64.qcow2`,
+        url: `${image}/debian-${version}-generic-\${arch}.qcow2`,
         sums: `${image}/SHA512SUMS`,
         algorithm: 'sha512',
       },
-      packages: { suite: codename, components: ['main'], kernel: '${kernel}', include: INCLUDE },
+      packages: { suite: codename, components: ['main'], kernel: '${kernel}', include: INCLUDE, include_for: BIOS },
     },
     machine: { memory: '1536M', cpus: 2, disk: '3G', firmware: 'uefi' },
     user: 'root',
     provision: [
       { name: 'packages for MAAS', sources: ['cloudimg'], packages: CLOUD_IMAGE_LACKS },
+      { name: 'boot loader for BIOS', sources: ['cloudimg'], arch: ['amd64'], packages: BIOS.amd64 },
       {
         name: 'datasources',
         write: { path: '/etc/cloud/cloud.cfg.d/90-compose-datasources.cfg', content: DATASOURCES, mode: '0644' },
@@ -140,7 +142,7 @@ function debian({ version, codename, base, grade, proven }: Release): RecipeInpu
       name: `debian-${version}`,
       title: `Debian ${version} (${codename})`,
       base_image: base,
-      architecture: 'amd64/generic',
+      architecture: '${arch}/generic',
     },
   });
 }

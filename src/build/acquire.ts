@@ -25,7 +25,10 @@ export async function acquire(plan: Plan, context: Context): Promise<AcquiredBas
   }
   const mirror = source.mirror ?? (await hostDebianMirror());
   const { suite, components, include } = source;
-  const base = await composeBaseDisk({ suite, components, include, mirror, size: plan.machine.disk }, context);
+  const base = await composeBaseDisk(
+    { arch: plan.arch, suite, components, include, mirror, size: plan.machine.disk },
+    context,
+  );
   const { size } = await stat(base.path);
   const input = { kind: 'packages', suite, mirror, inputs: base.key, size };
   return { path: base.path, format: 'qcow2', fromCache: base.fromCache, input };

@@ -1,6 +1,10 @@
 /** Files and scripts that go into a base disk made from packages. */
 
+import type { Arch } from '../machine/arch.ts';
+import { BOARDS } from '../machine/board.ts';
+
 export interface HookOptions {
+  readonly arch: Arch;
   /** Raw disk the root file system is written into. */
   readonly raw: string;
   /** Byte of the disk at which it begins. */
@@ -11,10 +15,18 @@ export interface HookOptions {
   readonly out: string;
 }
 
-/** Boot loader files inside the tree: Debian's shim and GRUB, signed for Secure Boot. */
-const SHIM = 'usr/lib/shim/shimx64.efi.signed';
-const MOK = 'usr/lib/shim/mmx64.efi.signed';
-const GRUB = 'usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed';
+/** UEFI's suffix of file names, and GRUB's name of the platform. */
+const EFI: Readonly<Record<Arch, { readonly suffix: string; readonly platform: string }>> = {
+  amd64: { suffix: 'x64', platform: 'x86_64-efi' },
+  arm64: { suffix: 'aa64', platform: 'arm64-efi' },
+};
+
+/** Boot loader files inside the tree: Debian's shim, its key manager and GRUB, signed for Secure Boot. */
+export function signedLoaders(arch: Arch): readonly string[] {
+  const { suffix, platform } = EFI[arch];
+  const shim = ['shim', 'mm'].map((name) => `usr/lib/shim/${name}${suffix}.efi.signed`);
+  return [...shim, `usr/lib/grub/${platform}-signed/grub${suffix}.efi.signed`];
+}
 
 /**
  * The last hook of mmdebstrap, run where the tree's owners are right. The tree has /proc, /sys and parts of /dev mounted
@@ -22,7 +34,7 @@ const GRUB = 'usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed';
  * (fakechroot mode) nothing is mounted there either.
  */
 export function hookScript(options: HookOptions): string {
-  const { raw, offset, kibibytes, uuid, out } = options;
+  const { arch, raw, offset, kibibytes, uuid, out } = options;
   const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
   return `#!/bin/sh
 set -eu
@@ -37,7 +49,7 @@ printf '127.0.0.1\\tlocalhost\\n::1\\tlocalhost ip6-localhost ip6-loopback\\n' >
 rm -f "$root"/etc/ssh/ssh_host_* "$root/var/lib/dbus/machine-id"
 # mmdebstrap cleans up after its hooks, which is too late for the image.
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
-for file in ${SHIM} ${MOK} ${GRUB}; do
+for file in ${signedLoaders(arch).join(' ')}; do
   cp "$root/$file" "$out/$(basename "$file" .signed)"
   chmod 0644 "$out/$(basename "$file" .signed)"
 done
@@ -58,10 +70,10 @@ export function fstab(rootUuid: string): string {
   return `UUID=${rootUuid} / ext4 errors=remount-ro 0 1\nLABEL=EFI /boot/efi vfat umask=0077,nofail 0 2\n`;
 }
 
-/** Boots the kernel Debian's own links name; replaced by update-grub in the guest. */
-export function grubConfig(rootUuid: string): string {
+/** Boots the kernel Debian's own links name; replaced by update-grub in the guest. The last console is /dev/console. */
+export function grubConfig(arch: Arch, rootUuid: string): string {
   return `search --no-floppy --fs-uuid --set=root ${rootUuid}
-linux /vmlinuz root=UUID=${rootUuid} ro console=tty0 console=ttyS0,115200
+linux /vmlinuz root=UUID=${rootUuid} ro console=tty0 console=${BOARDS[arch].console},115200
 initrd /initrd.img
 boot
 `;
@@ -73,14 +85,15 @@ export function grubStub(rootUuid: string): string {
 }
 
 /** Source and place of each file of the ESP: the fallback path every firmware tries, and the distribution's own. */
-export function espFiles(folder: string, stub: string): readonly (readonly [from: string, to: string])[] {
+export function espFiles(arch: Arch, folder: string, stub: string): readonly (readonly [from: string, to: string])[] {
+  const [shim, grub, mok] = ['shim', 'grub', 'mm'].map((name) => `${name}${EFI[arch].suffix}.efi`);
   return [
-    [`${folder}/shimx64.efi`, '/EFI/BOOT/BOOTX64.EFI'],
-    [`${folder}/grubx64.efi`, '/EFI/BOOT/grubx64.efi'],
-    [`${folder}/mmx64.efi`, '/EFI/BOOT/mmx64.efi'],
-    [`${folder}/shimx64.efi`, '/EFI/debian/shimx64.efi'],
-    [`${folder}/grubx64.efi`, '/EFI/debian/grubx64.efi'],
-    [`${folder}/mmx64.efi`, '/EFI/debian/mmx64.efi'],
+    [`${folder}/${shim}`, `/EFI/BOOT/${BOARDS[arch].bootFile}`],
+    [`${folder}/${grub}`, `/EFI/BOOT/${grub}`],
+    [`${folder}/${mok}`, `/EFI/BOOT/${mok}`],
+    [`${folder}/${shim}`, `/EFI/debian/${shim}`],
+    [`${folder}/${grub}`, `/EFI/debian/${grub}`],
+    [`${folder}/${mok}`, `/EFI/debian/${mok}`],
     [stub, '/EFI/debian/grub.cfg'],
   ];
 }

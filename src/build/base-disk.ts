@@ -8,9 +8,12 @@ import { GPT_TYPE } from '../formats/gpt.ts';
 import { gptUsable, writeGpt } from '../formats/gpt-write.ts';
 import { cacheFolder, temporaryFolder } from '../host/folders.ts';
 import { run } from '../host/process.ts';
+import type { Arch } from '../machine/arch.ts';
 import { espFiles, fstab, grubConfig, grubStub, hookScript } from './base-disk-files.ts';
 
 export interface BaseDiskOptions {
+  /** Another one than the host's needs its user emulation (qemu-user-static through binfmt_misc). */
+  readonly arch: Arch;
   readonly suite: string;
   readonly components: readonly string[];
   readonly include: readonly string[];
@@ -43,7 +46,7 @@ const ROOT_START = ESP_START + ESP_SIZE;
 export async function composeBaseDisk(options: BaseDiskOptions, context: Context): Promise<BaseDisk> {
   const key = await inputKey(options, context);
   const folder = join(cacheFolder(), 'base');
-  const final = join(folder, `${options.suite}-${key.slice(0, 24)}.qcow2`);
+  const final = join(folder, `${options.suite}-${options.arch}-${key.slice(0, 24)}.qcow2`);
   if (existsSync(final)) return { path: final, key, fromCache: true };
   await mkdir(folder, { recursive: true });
   await using work = await temporaryFolder('compose-base-');
@@ -55,7 +58,7 @@ export async function composeBaseDisk(options: BaseDiskOptions, context: Context
   await chmod(raw, 0o666);
   await truncate(raw, options.size);
   await fillTree(options, work.path, raw, uuid('root'), context);
-  await fillEsp(work.path, raw, uuid('root'), key, context);
+  await fillEsp(options.arch, work.path, raw, { rootUuid: uuid('root'), serial: key.slice(0, 8) }, context);
   await writePartitions(raw, options.size, { disk: uuid('disk'), esp: uuid('esp'), root: uuid('part') });
   const partial = `${final}.partial-${process.pid}`;
   try {
@@ -110,13 +113,14 @@ async function fillTree(
 ): Promise<void> {
   const hook = join(work, 'hook');
   const length = Math.floor((options.size - ROOT_START - MIB) / 4096) * 4;
-  await writeFile(hook, hookScript({ raw, offset: ROOT_START, kibibytes: length, uuid: rootUuid, out: work }), {
-    mode: 0o755,
-  });
+  const { arch } = options;
+  const script = hookScript({ arch, raw, offset: ROOT_START, kibibytes: length, uuid: rootUuid, out: work });
+  await writeFile(hook, script, { mode: 0o755 });
   await writeFile(join(work, 'fstab'), fstab(rootUuid), { mode: 0o644 });
-  await writeFile(join(work, 'grub.cfg'), grubConfig(rootUuid), { mode: 0o644 });
+  await writeFile(join(work, 'grub.cfg'), grubConfig(arch, rootUuid), { mode: 0o644 });
   const args = [
     '--variant=minbase',
+    `--architectures=${arch}`,
     `--components=${options.components.join(',')}`,
     `--include=${options.include.join(',')}`,
   ];
@@ -128,16 +132,22 @@ async function fillTree(
   await run('mmdebstrap', args, { ...context, env, onLine });
 }
 
-async function fillEsp(work: string, raw: string, rootUuid: string, key: string, context: Context): Promise<void> {
+async function fillEsp(
+  arch: Arch,
+  work: string,
+  raw: string,
+  ids: { readonly rootUuid: string; readonly serial: string },
+  context: Context,
+): Promise<void> {
   const image = `${raw}@@${ESP_START}`;
   const env = { ...process.env, MTOOLS_SKIP_CHECK: '1', SOURCE_DATE_EPOCH: '1700000000' };
   const mtools = (tool: string, ...args: string[]): Promise<unknown> =>
     run(tool, ['-i', image, ...args], { ...context, env });
-  await mtools('mformat', '-F', '-N', key.slice(0, 8), '-T', String(ESP_SIZE / 512), '-v', 'EFI', '::');
+  await mtools('mformat', '-F', '-N', ids.serial, '-T', String(ESP_SIZE / 512), '-v', 'EFI', '::');
   await mtools('mmd', '::/EFI', '::/EFI/BOOT', '::/EFI/debian');
   const stub = join(work, 'stub.cfg');
-  await writeFile(stub, grubStub(rootUuid));
-  for (const [from, to] of espFiles(work, stub)) await mtools('mcopy', from, `::${to}`);
+  await writeFile(stub, grubStub(ids.rootUuid));
+  for (const [from, to] of espFiles(arch, work, stub)) await mtools('mcopy', from, `::${to}`);
 }
 
 async function writePartitions(

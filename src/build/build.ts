@@ -141,13 +141,11 @@ async function provision(work: Provision, context: Context): Promise<GuestRecord
     });
     await writeNoCloud(seed, files);
   });
-  const { memory, cpus, firmware } = planned.machine;
+  const { disk: _, ...machineFields } = planned.machine;
   const spec: MachineSpec = {
     name: planned.recipe,
     arch: planned.arch,
-    memory,
-    cpus,
-    firmware,
+    ...machineFields,
     ssh: true,
     disks: [
       { path: disk, format: 'qcow2', scratch: true },

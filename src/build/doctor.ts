@@ -8,7 +8,8 @@ import { aptInstall } from '../host/apt.ts';
 import { cacheFolder, stateFolder } from '../host/folders.ts';
 import { packageOf, which } from '../host/tools.ts';
 import { type AcceleratorPolicy, chooseAccelerator } from '../machine/accelerator.ts';
-import { QEMU } from '../machine/arch.ts';
+import { type Arch, hostArch } from '../machine/arch.ts';
+import { BOARDS } from '../machine/board.ts';
 import { findFirmware } from '../machine/firmware.ts';
 import type { Codec } from '../pack/codec.ts';
 import { openEngine } from '../pack/engine.ts';
@@ -43,15 +44,17 @@ export interface Probes {
   readonly exists: (path: string) => Promise<boolean>;
   readonly freeDisk: (folder: string) => Promise<number>;
   readonly freeMemory: () => number;
-  readonly firmware: () => Promise<string>;
+  readonly firmware: (options: { readonly secureBoot: boolean }) => Promise<string>;
   readonly accelerator: () => Promise<string>;
   readonly engine: (codec: Codec) => Promise<string>;
   readonly nodeVersion: string;
+  /** Undefined where it is none compose has guests of. */
+  readonly hostArch: Arch | undefined;
   /** Whether compose runs as root. */
   readonly root: boolean;
 }
 
-export function hostProbes(arch: 'amd64', policy: AcceleratorPolicy = 'auto'): Probes {
+export function hostProbes(arch: Arch, policy: AcceleratorPolicy = 'auto'): Probes {
   return {
     which,
     exists: (path) =>
@@ -61,13 +64,14 @@ export function hostProbes(arch: 'amd64', policy: AcceleratorPolicy = 'auto'): P
       ),
     freeDisk,
     freeMemory: freemem,
-    firmware: async () => (await findFirmware(arch)).code.path,
+    firmware: async (options) => (await findFirmware(arch, options)).code.path,
     accelerator: async () => {
       const { kind, reason } = await chooseAccelerator(arch, policy);
       return `${kind}: ${reason}`;
     },
     engine: async (codec) => (await openEngine({ codec })).name,
     nodeVersion: process.versions.node,
+    hostArch: hostArch(),
     root: process.getuid?.() === 0,
   };
 }
@@ -80,11 +84,13 @@ export async function checkHost(needs: Needs, probes: Probes, out?: string): Pro
     if (path !== undefined) return { id: `tool.${name}`, what, state: 'ok', found: path, remedy: '', packages: [] };
     return missing(`tool.${name}`, what, 'not installed', [packageOf(name)]);
   };
-  const checks: Check[] = [nodeCheck(probes.nodeVersion), tool(QEMU[needs.arch]), tool('qemu-img')];
-  if (needs.machine.firmware === 'uefi') checks.push(await firmwareCheck(probes));
+  const checks: Check[] = [nodeCheck(probes.nodeVersion), tool(BOARDS[needs.arch].qemu), tool('qemu-img')];
+  if (needs.machine.firmware === 'uefi') checks.push(await firmwareCheck(needs, probes));
+  if (needs.machine.tpm) checks.push(tool('swtpm'));
   if (needs.source.kind === 'packages') {
     // Without root mmdebstrap works in a user namespace, whose owners newuidmap maps (mmdebstrap(1), unshare mode).
     checks.push(...[...PACKAGE_TOOLS, ...(probes.root ? [] : ['newuidmap'])].map(tool));
+    if (needs.arch !== probes.hostArch) checks.push(tool('arch-test'), await userEmulationCheck(needs.arch, probes));
     const there = await probes.exists(KEYRING);
     checks.push(
       there
@@ -118,20 +124,34 @@ function nodeCheck(version: string): Check {
   return { id: 'node', what: 'Node', state: fine ? 'ok' : 'missing', found: version, remedy, packages: [] };
 }
 
-async function firmwareCheck(probes: Probes): Promise<Check> {
+/** The package manager's scripts of another architecture run through binfmt_misc (Linux Documentation/admin-guide). */
+async function userEmulationCheck(arch: Arch, probes: Probes): Promise<Check> {
+  const name = `qemu-${BOARDS[arch].firmware.architecture}`;
+  const id = `emulation.${arch}`;
+  const what = `programs of ${arch} (binfmt_misc)`;
+  if (probes.which(`${name}-static`) === undefined) return missing(id, what, 'not installed', ['qemu-user-static']);
+  const entry = `/proc/sys/fs/binfmt_misc/${name}`;
+  if (await probes.exists(entry)) return { id, what, state: 'ok', found: entry, remedy: '', packages: [] };
+  const remedy = 'mount binfmt_misc at /proc/sys/fs/binfmt_misc, then run /usr/lib/systemd/systemd-binfmt';
+  return { id, what, state: 'missing', found: 'not registered with the kernel', remedy, packages: [] };
+}
+
+async function firmwareCheck(needs: Needs, probes: Probes): Promise<Check> {
+  const secureBoot = needs.machine.secureBoot ?? false;
+  const what = secureBoot ? 'UEFI firmware with Secure Boot' : 'UEFI firmware';
   try {
-    const found = await probes.firmware();
-    return { id: 'firmware', what: 'UEFI firmware', state: 'ok', found, remedy: '', packages: [] };
+    const found = await probes.firmware({ secureBoot });
+    return { id: 'firmware', what, state: 'ok', found, remedy: '', packages: [] };
   } catch (error) {
     if (!isComposeError(error)) throw error;
-    return missing('firmware', 'UEFI firmware', 'no descriptor fits', ['ovmf']);
+    return missing('firmware', what, 'no descriptor fits', [BOARDS[needs.arch].firmware.package]);
   }
 }
 
 async function acceleratorCheck(probes: Probes): Promise<Check> {
   const found = await probes.accelerator();
-  const slow = !found.startsWith('kvm');
-  const remedy = slow ? 'builds work, some ten times slower; a host with KVM is faster' : '';
+  const slow = found.startsWith('tcg');
+  const remedy = slow ? 'builds work, some ten times slower; a host of the same architecture with KVM is faster' : '';
   return { id: 'accelerator', what: 'accelerator', state: slow ? 'warn' : 'ok', found, remedy, packages: [] };
 }
 
@@ -208,13 +228,14 @@ export async function requireHost(plan: Plan, out: string, context: Context): Pr
   const checks = (await checkHost(plan, hostProbes(plan.arch), out)).filter((check) => check.state === 'missing');
   context.signal.throwIfAborted();
   if (checks.length === 0) return;
+  const arch = plan.arch === 'amd64' ? '' : ` --arch ${plan.arch}`;
   const install = checks.some((check) => check.packages.length > 0);
   throw new HostError(
     'host.not-ready',
     `Cannot build ${plan.recipe} on this host: ${checks.map((check) => check.what).join(', ')}`,
     {
       hint: install
-        ? `Run: compose doctor ${plan.recipe} --source ${plan.source.kind} --install`
+        ? `Run: compose doctor ${plan.recipe}${arch} --source ${plan.source.kind} --install`
         : (checks[0]?.remedy ?? ''),
       evidence: Object.fromEntries(checks.map((check) => [check.what, `${check.found}; ${check.remedy}`])),
     },

@@ -15,6 +15,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   gpgv: 'gpgv',
   newuidmap: 'uidmap',
   xz: 'xz-utils',
+  'qemu-aarch64-static': 'qemu-user-static',
+  'qemu-x86_64-static': 'qemu-user-static',
 };
 
 /** The package that brings `tool`, or the tool's own name where it is not known. */

@@ -1,107 +1,158 @@
-import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { HostError } from '../errors.ts';
-import { temporaryFolder } from '../host/folders.ts';
 import { which } from '../host/tools.ts';
-import { type Arch, QEMU } from './arch.ts';
+import { type Arch, hostArch } from './arch.ts';
+import { type AcceleratorKind, BOARDS } from './board.ts';
+import { type PayloadResult, type PayloadRun, runPayload, timeScale } from './calibrate.ts';
 
 /** What runs the guest's instructions, and why. */
 export interface Accelerator {
-  readonly kind: 'kvm' | 'tcg';
-  /** CPU model: the host's own under KVM, a named x86-64-v2 one under TCG. */
+  readonly kind: AcceleratorKind;
+  /** CPU model: the host's own under KVM and HVF, a named one under TCG. */
   readonly cpu: string;
   readonly reason: string;
-  /** How many times longer a guest may take for anything than it would under KVM. */
+  /** How many times longer a guest may take for anything than it would under KVM; measured (calibrate.ts). */
   readonly timeScale: number;
+  /** Of TCG: a host whose memory is ordered more weakly than the guest's runs all of its processors in one thread. */
+  readonly threads?: 'multi' | 'single';
 }
 
 export type AcceleratorPolicy = 'auto' | 'require' | 'tcg';
 
-const TCG_CPU = 'Westmere';
-const TCG_SCALE = 10;
-const DEADLINE_MS = 2500;
+/** The host as the choice sees it; tests put another one in its place. */
+export interface AcceleratorHost {
+  readonly platform: NodeJS.Platform;
+  readonly arch: Arch | undefined;
+  readonly which: (tool: string) => string | undefined;
+  /** The errno of opening /dev/kvm; undefined where it opens. */
+  readonly kvmError: () => string | undefined;
+  readonly run: (qemu: string, run: PayloadRun) => Promise<PayloadResult>;
+}
+
+const HOST: AcceleratorHost = {
+  platform: process.platform,
+  arch: hostArch(),
+  which,
+  kvmError: () => {
+    try {
+      accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+      return undefined;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code ?? 'unknown';
+    }
+  },
+  run: runPayload,
+};
+
+/** A choice takes less than three seconds: the proof has this long, and emulation is measured beside it once it is late. */
+const PROOF_MS = 2400;
+const LATE_MS = 1000;
+const MEASURE_MS = 1400;
+
+/** Kept for the life of the process only: a host's load changes, and its kernel may be mended. */
+const chosen = new Map<string, Promise<Accelerator>>();
 
 /**
- * A boot sector that enters long mode through its own page tables and writes 0x31 to port 0xf4:
- * cli; clear 0x1000-0x4000; PML4, PDPT and a 2 MiB page; CR3; CR4.PAE; EFER.LME by rdmsr/wrmsr; CR0.PG|PE; lgdt; far jump
- * into a 64-bit segment; mov al, 0x31; mov dx, 0xf4; out dx, al; hlt.
+ * Chooses what runs guests on this host. KVM and HVF are believed only when a 64-bit payload ran to its end with the CPU
+ * model compose would use: hosts exist where /dev/kvm opens and QEMU then aborts on an MSR, or the guest hangs.
+ * @throws HostError `accelerator.kvm-unusable`, `accelerator.hvf-unusable` under the policy `require`
  */
-const PAYLOAD =
-  'fafc31c08ed88ec08ed0bc007cbf00106631c0b9000c66f3ab66c70600100320000066c70600200330000066c7060030830000' +
-  '0066b8001000000f22d80f20e06683c8200f22e066b9800000c00f32660d000100000f300f20c0660d010000800f22c00f0116' +
-  '887cea6d7c0800b03166baf400eef4ebfd90000000000000000000000000009a20000f00787c0000';
-const SECTOR = 512;
-/** isa-debug-exit ends QEMU with (value << 1) | 1. */
-const PAYLOAD_EXIT = (0x31 << 1) | 1;
-
-let proven: Promise<Accelerator> | undefined;
-
-/**
- * Chooses what runs guests on this host. KVM is believed only when a 64-bit payload ran to its end with the CPU model
- * compose would use: hosts exist where /dev/kvm opens and QEMU then aborts on an MSR, or the guest hangs.
- * @throws HostError `accelerator.kvm-unusable` under the policy `require`
- */
-export async function chooseAccelerator(arch: Arch, policy: AcceleratorPolicy = 'auto'): Promise<Accelerator> {
-  if (policy === 'tcg') return tcg('software emulation was asked for');
-  proven ??= proveKvm(arch);
-  const accelerator = await proven;
-  if (policy === 'require' && accelerator.kind !== 'kvm') {
-    throw new HostError('accelerator.kvm-unusable', `Cannot use KVM: ${accelerator.reason}`, {
-      hint: 'Use a host with working virtualisation, or --accelerator auto for (slow) software emulation.',
-    });
+export async function chooseAccelerator(
+  arch: Arch,
+  policy: AcceleratorPolicy = 'auto',
+  options: { readonly cpuModel?: string | undefined; readonly host?: AcceleratorHost } = {},
+): Promise<Accelerator> {
+  const { cpuModel, host = HOST } = options;
+  const choose = (): Promise<Accelerator> =>
+    policy === 'tcg' ? emulate(arch, host, cpuModel, 'software emulation was asked for') : prove(arch, host, cpuModel);
+  const key = `${arch} ${cpuModel ?? ''} ${policy === 'tcg'}`;
+  const known = host === HOST ? chosen.get(key) : undefined;
+  const choice = known ?? choose();
+  if (host === HOST) chosen.set(key, choice);
+  const accelerator = await choice;
+  if (policy === 'require' && accelerator.kind === 'tcg') {
+    const hint = 'Use a host with working virtualisation, or --accelerator auto for (slow) software emulation.';
+    if (host.platform === 'darwin') {
+      throw new HostError('accelerator.hvf-unusable', `Cannot use HVF: ${accelerator.reason}`, { hint });
+    }
+    throw new HostError('accelerator.kvm-unusable', `Cannot use KVM: ${accelerator.reason}`, { hint });
   }
   return accelerator;
 }
 
-function tcg(reason: string): Accelerator {
-  return { kind: 'tcg', cpu: TCG_CPU, reason, timeScale: TCG_SCALE };
+/** TCG, measured. `signal` ends the measurement when it is no longer wanted. */
+async function emulate(
+  arch: Arch,
+  host: AcceleratorHost,
+  cpuModel: string | undefined,
+  reason: string,
+  signal?: AbortSignal,
+): Promise<Accelerator> {
+  const { qemu: program, cpu: models } = BOARDS[arch];
+  const cpu = cpuModel ?? models.tcg;
+  const qemu = host.which(program);
+  const measured = await measure(qemu, { arch, kind: 'tcg', cpu, deadlineMs: MEASURE_MS }, host, signal);
+  // QEMU keeps x86's order of stores on Arm by no barriers of its own across threads.
+  const threads = arch === 'amd64' && host.arch !== 'amd64' ? 'single' : 'multi';
+  return { kind: 'tcg', cpu, reason, timeScale: timeScale('tcg', measured), threads };
 }
 
-async function proveKvm(arch: Arch): Promise<Accelerator> {
-  if (process.platform !== 'linux') return tcg(`KVM exists on Linux only, this is ${process.platform}`);
-  try {
-    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return tcg(code === 'ENOENT' ? 'this host has no /dev/kvm' : `/dev/kvm cannot be opened (${code})`);
+function measure(
+  qemu: string | undefined,
+  run: PayloadRun,
+  host: AcceleratorHost,
+  signal: AbortSignal | undefined,
+): Promise<PayloadResult> {
+  if (qemu === undefined) return Promise.resolve({ ok: false, late: false, why: 'it is not installed' });
+  return host.run(qemu, { ...run, ...(signal && { signal }) });
+}
+
+async function prove(arch: Arch, host: AcceleratorHost, cpuModel: string | undefined): Promise<Accelerator> {
+  const { qemu: program, cpu: models } = BOARDS[arch];
+  const kind = host.platform === 'darwin' ? 'hvf' : 'kvm';
+  const qemu = host.which(program);
+  const reason = unprovable(arch, host, program, qemu);
+  if (reason !== undefined || qemu === undefined) return emulate(arch, host, cpuModel, reason ?? '');
+  const cpu = cpuModel ?? models[kind];
+  const name = kind.toUpperCase();
+  const proof = host.run(qemu, { arch, kind, cpu, deadlineMs: PROOF_MS });
+  const early = await within(proof, LATE_MS);
+  if (early?.ok === false) return emulate(arch, host, cpuModel, failed(name, early.why));
+  const unwanted = new AbortController();
+  const beside = early === undefined ? emulate(arch, host, cpuModel, '', unwanted.signal) : undefined;
+  const result = early ?? (await proof);
+  if (!result.ok && beside !== undefined) return { ...(await beside), reason: failed(name, result.why) };
+  unwanted.abort();
+  await beside;
+  return { kind, cpu, reason: `a test payload ran under ${name}`, timeScale: timeScale(kind, result) };
+}
+
+function failed(name: string, why: string): string {
+  const where = name === 'KVM' ? '/dev/kvm is there' : 'this is macOS';
+  return `${where}, but a test payload failed under ${name}: ${why}`;
+}
+
+/** Why there is nothing to prove. */
+function unprovable(arch: Arch, host: AcceleratorHost, program: string, qemu: string | undefined): string | undefined {
+  if (host.platform !== 'linux' && host.platform !== 'darwin') {
+    return `KVM exists on Linux and HVF on macOS only, this is ${host.platform}`;
   }
-  const qemu = which(QEMU[arch]);
-  if (qemu === undefined) return tcg(`${QEMU[arch]} is not installed`);
-  const failure = await runPayload(qemu, ['-accel', 'kvm', '-cpu', 'host']);
-  if (failure !== undefined) return tcg(`/dev/kvm is there, but a test payload failed under it: ${failure}`);
-  return { kind: 'kvm', cpu: 'host', reason: 'a test payload ran under KVM', timeScale: 1 };
+  if (host.arch !== arch) return `the guest is ${arch}, this host is ${host.arch ?? process.arch}`;
+  if (qemu === undefined) return `${program} is not installed`;
+  if (host.platform === 'darwin') return undefined;
+  const code = host.kvmError();
+  if (code === undefined) return undefined;
+  return code === 'ENOENT' ? 'this host has no /dev/kvm' : `/dev/kvm cannot be opened (${code})`;
 }
 
-/** Runs the payload; answers why it failed, or undefined when it ran to its end. */
-export async function runPayload(qemu: string, accelerator: readonly string[]): Promise<string | undefined> {
-  await using folder = await temporaryFolder('compose-kvm-');
-  const image = join(folder.path, 'payload.img');
-  const sector = Buffer.alloc(SECTOR);
-  sector.set(Buffer.from(PAYLOAD, 'hex'));
-  sector.writeUInt16LE(0xaa55, SECTOR - 2);
-  await writeFile(image, sector);
-  const argv = [...accelerator, '-machine', 'pc', '-m', '32', '-display', 'none', '-nodefaults', '-no-user-config'];
-  argv.push('-device', 'isa-debug-exit,iobase=0xf4,iosize=1', '-boot', 'a');
-  argv.push('-drive', `if=floppy,format=raw,readonly=on,file=${image}`);
-  const child = spawn(qemu, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr = (stderr + text).slice(0, 2000);
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
   });
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    child.kill('SIGKILL');
-  }, DEADLINE_MS);
-  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => {
-    child.once('error', (error) => resolve([null, error.message]));
-    child.once('close', (...ended) => resolve(ended));
-  });
-  clearTimeout(timer);
-  if (code === PAYLOAD_EXIT) return undefined;
-  if (late) return `it did not end within ${DEADLINE_MS} ms`;
-  const said = stderr.split('\n', 1)[0]?.replace(/^qemu-system-\S+: /, '') ?? '';
-  return said || (signal === null ? `QEMU ended with status ${code}` : `QEMU ended by ${signal}`);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -1,16 +1,19 @@
-import { existsSync, watch as watchFolder } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { MachineError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import type { QmpEvent } from '../formats/qmp.ts';
+import { appearance } from '../host/appearance.ts';
 import { temporaryFolder } from '../host/folders.ts';
 import { type Accelerator, type AcceleratorPolicy, chooseAccelerator } from './accelerator.ts';
-import { QEMU } from './arch.ts';
+import { machineArgv } from './argv.ts';
+import { type BoundForward, boundForwards } from './argv-network.ts';
+import { BOARDS } from './board.ts';
 import { type Firmware, findFirmware, prepareFirmware } from './firmware.ts';
 import { type QemuExit, type QemuProcess, qemuDied, startQemu } from './process.ts';
 import { QmpSession } from './qmp.ts';
 import { SerialConsole } from './serial.ts';
-import { type MachineSpec, machineArgv } from './spec.ts';
+import { checkSpec, type MachineSpec } from './spec.ts';
+import { startTpm } from './tpm.ts';
 
 /** A guest that is running. SSH and shutdown exist only here. */
 export interface RunningMachine extends AsyncDisposable {
@@ -22,6 +25,8 @@ export interface RunningMachine extends AsyncDisposable {
   readonly pid: number;
   /** Where the guest's port 22 is reached on this host; undefined without network. */
   readonly ssh: { readonly host: string; readonly port: number } | undefined;
+  /** Every guest port that is reached, and where. */
+  readonly forwards: readonly BoundForward[];
   readonly runDir: string;
   readonly serial: SerialConsole;
   readonly qmp: QmpSession;
@@ -57,20 +62,27 @@ export async function startMachine(
   context: Context,
 ): Promise<RunningMachine> {
   const { runDir } = options;
+  checkSpec(spec);
   const stack = new AsyncDisposableStackLite();
   try {
-    const accelerator = await chooseAccelerator(spec.arch, options.policy);
-    context.emit({ type: 'log', level: 'info', message: `${accelerator.kind.toUpperCase()}: ${accelerator.reason}` });
-    const found = spec.firmware === 'uefi' ? await findFirmware(spec.arch) : undefined;
-    const firmware = found === undefined ? undefined : await prepareFirmware(found, runDir);
+    const accelerator = await chooseAccelerator(spec.arch, options.policy, { cpuModel: spec.cpuModel });
+    const { kind, reason, timeScale } = accelerator;
+    const message = `${kind.toUpperCase()}: ${reason} (time budgets × ${timeScale})`;
+    context.emit({ type: 'log', level: 'info', message });
+    const { arch, secureBoot, machineType: machine } = spec;
+    const found = spec.firmware === 'uefi' ? await findFirmware(arch, { secureBoot, machine }) : undefined;
+    const { signal } = context;
+    const firmware = found === undefined ? undefined : await prepareFirmware(found, runDir, { arch, signal });
     // A socket's path is limited to 107 bytes, which a run folder's may exceed.
     const sockets = stack.use(await temporaryFolder('compose-'));
     const qmpSocket = join(sockets.path, 'qmp');
     const serialSocket = join(sockets.path, 'serial');
     const serialLog = join(runDir, 'serial.log');
-    const argv = machineArgv(spec, { accelerator, firmware, qmpSocket, serialSocket, serialLog });
+    const tpm = spec.tpm ? stack.use(await startTpm(sockets.path, runDir, { signal })) : undefined;
+    const run = { accelerator, firmware, qmpSocket, serialSocket, serialLog, ...(tpm && { tpmSocket: tpm.socket }) };
+    const argv = machineArgv(spec, run);
     context.signal.throwIfAborted();
-    const qemu = stack.use(await startQemu(QEMU[spec.arch], argv, runDir));
+    const qemu = stack.use(await startQemu(BOARDS[spec.arch].qemu, argv, runDir));
     const failed = new FailureLatch();
     const early = qemu.exited.then((exit) => {
       throw qemuDied(spec.name, exit, qemu.stderr(), { runDir });
@@ -86,8 +98,20 @@ export async function startMachine(
       const serial = stack.use(
         await SerialConsole.connect(serialSocket, { name: spec.name, emit: context.emit, onFailure }),
       );
-      const ssh = spec.ssh ? await forwardedPort(qmp) : undefined;
-      const machine = new Machine({ spec, argv, accelerator, firmware, qmp, serial, ssh, runDir, qemu, failed, stack });
+      const forwards = await forwardedPorts(spec, qmp);
+      const machine = new Machine({
+        spec,
+        argv,
+        accelerator,
+        firmware,
+        qmp,
+        serial,
+        forwards,
+        runDir,
+        qemu,
+        failed,
+        stack,
+      });
       await qmp.command('cont', {});
       return machine;
     };
@@ -103,32 +127,18 @@ export async function startMachine(
   }
 }
 
-/** Resolves when a file exists; watches its folder instead of looking again and again. */
-async function appearance(path: string): Promise<void> {
-  if (existsSync(path)) return;
-  await new Promise<void>((resolve, reject) => {
-    const watcher = watchFolder(dirname(path), (_, name) => {
-      if (name === basename(path) || existsSync(path)) done();
-    });
-    const done = (): void => {
-      watcher.close();
-      resolve();
-    };
-    watcher.on('error', reject);
-    if (existsSync(path)) done();
-  });
-}
-
-/** The loopback port QEMU itself bound for the guest's port 22. */
-async function forwardedPort(qmp: QmpSession): Promise<{ host: string; port: number }> {
+/** The loopback ports QEMU itself bound for the guest's. */
+async function forwardedPorts(spec: MachineSpec, qmp: QmpSession): Promise<readonly BoundForward[]> {
+  const wanted = (spec.ssh ? 1 : 0) + (spec.forwards ?? []).length;
+  if (wanted === 0) return [];
   const text = await qmp.command('human-monitor-command', { 'command-line': 'info usernet' });
-  const port = /TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)/.exec(text)?.[1];
-  if (port === undefined) {
+  const bound = boundForwards(text);
+  if (bound.length < wanted) {
     throw new MachineError('qemu.no-forward', 'Cannot reach the guest: QEMU forwards no port to it', {
       evidence: { usernet: text.split('\r\n') },
     });
   }
-  return { host: '127.0.0.1', port: Number(port) };
+  return bound;
 }
 
 /** The first failure wins; nobody needs to be listening for it not to become an unhandled rejection. */
@@ -171,7 +181,7 @@ interface Parts {
   readonly firmware: Firmware | undefined;
   readonly qmp: QmpSession;
   readonly serial: SerialConsole;
-  readonly ssh: { host: string; port: number } | undefined;
+  readonly forwards: readonly BoundForward[];
   readonly runDir: string;
   readonly qemu: QemuProcess;
   readonly failed: FailureLatch;
@@ -209,7 +219,11 @@ class Machine implements RunningMachine {
     return this.#parts.qemu.pid;
   }
   get ssh(): { host: string; port: number } | undefined {
-    return this.#parts.ssh;
+    const { spec, forwards } = this.#parts;
+    return spec.ssh ? forwards.find(({ guestPort }) => guestPort === 22) : undefined;
+  }
+  get forwards(): readonly BoundForward[] {
+    return this.#parts.forwards;
   }
   get runDir(): string {
     return this.#parts.runDir;

@@ -1,10 +1,12 @@
 import { RecipeError } from '../errors.ts';
 import { parseSize } from '../formats/human.ts';
 import type { Step } from '../guest/steps.ts';
+import type { Arch } from '../machine/arch.ts';
 import { FILE_TYPES, type FileType, parseFileTypes } from '../pack/filetypes.ts';
 import type { MaasEntry } from '../pack/records.ts';
 import { loadRecipe } from './load.ts';
 import { checkMaas } from './maas-rules.ts';
+import { type MachineOptions, machineOptions } from './machine-options.ts';
 import { type Recipe, type SourceKind, toGuestStep } from './schema.ts';
 import { nearest } from './suggest.ts';
 import { interpolate, resolveVariables } from './variables.ts';
@@ -40,7 +42,7 @@ export type PlannedSource =
 export interface Plan {
   readonly recipe: string;
   readonly title: string;
-  readonly arch: 'amd64';
+  readonly arch: Arch;
   readonly grade: Recipe['grade'];
   readonly proven: string;
   readonly source: PlannedSource;
@@ -49,7 +51,7 @@ export interface Plan {
     readonly cpus: number;
     readonly disk: number;
     readonly firmware: 'uefi' | 'bios';
-  };
+  } & MachineOptions;
   readonly user: string;
   readonly steps: readonly Step[];
   readonly artifacts: readonly { readonly filetype: FileType; readonly file: string }[];
@@ -68,13 +70,15 @@ export function plan(options: PlanOptions): Plan {
   const arch = choose('arch', options.arch ?? 'amd64', recipe.arch, recipe.name);
   const kinds = (['cloudimg', 'packages'] as const).filter((kind) => recipe.sources[kind] !== undefined);
   const kind = choose('source', options.source ?? kinds[0] ?? 'cloudimg', kinds, recipe.name);
-  const values = resolveVariables(recipe, options);
-  const resolved = interpolate(recipe, values, recipe.name);
+  const values = resolveVariables(recipe, options, arch);
+  const resolved = interpolate(recipe, { ...values, arch }, recipe.name);
+  const memory = parseSize(resolved.machine.memory) ?? 0;
   const filetypes = parseFileTypes(options.filetypes ?? recipe.outputs);
   const maas = checkMaas(resolved.maas, recipe.name);
   const added: Step[] = resolved.packages.length > 0 ? [{ kind: 'packages', install: resolved.packages }] : [];
   const steps = resolved.provision
-    .filter((step) => step.sources === undefined || step.sources.includes(kind))
+    .filter((step) => step.sources?.includes(kind) ?? true)
+    .filter((step) => step.arch?.includes(arch) ?? true)
     .map(toGuestStep);
   return {
     recipe: recipe.name,
@@ -82,12 +86,13 @@ export function plan(options: PlanOptions): Plan {
     arch,
     grade: recipe.grade,
     proven: recipe.proven,
-    source: planSource(resolved, kind, values.mirror),
+    source: planSource(resolved, kind, arch, values.mirror),
     machine: {
-      memory: parseSize(resolved.machine.memory) ?? 0,
+      memory,
       cpus: resolved.machine.cpus,
       disk: parseSize(resolved.machine.disk) ?? 0,
       firmware: resolved.machine.firmware,
+      ...machineOptions(resolved, arch, memory),
     },
     user: resolved.user,
     steps: [...added, ...steps],
@@ -108,16 +113,16 @@ export function artifactName(plan: Pick<Plan, 'recipe' | 'arch'>): string {
   return `${plan.recipe}-${plan.arch}`;
 }
 
-function planSource(recipe: Recipe, kind: SourceKind, mirror: string | undefined): PlannedSource {
+function planSource(recipe: Recipe, kind: SourceKind, arch: Arch, mirror: string | undefined): PlannedSource {
   const { cloudimg, packages } = recipe.sources;
   if (kind === 'cloudimg' && cloudimg !== undefined) return { kind, ...cloudimg };
   if (packages === undefined) throw new RecipeError('recipe.source', `Cannot build ${recipe.name}: it has no source`);
-  const { suite, components, kernel, include } = packages;
+  const { suite, components, kernel, include, include_for } = packages;
   return {
     kind: 'packages',
     suite,
     components,
-    include: [kernel, ...include],
+    include: [kernel, ...include, ...(include_for?.[arch] ?? [])],
     ...(mirror === undefined ? {} : { mirror }),
   };
 }

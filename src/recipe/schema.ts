@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { parseSize } from '../formats/human.ts';
 import type { Step } from '../guest/steps.ts';
+import { ARCHITECTURES } from '../machine/arch.ts';
+import { NIC_MODELS } from '../machine/board.ts';
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
 
 const size = z
@@ -14,12 +16,14 @@ const text = z.string().min(1);
 const name = text.optional().describe('shown in the progress and in errors');
 const source = z.enum(['cloudimg', 'packages']);
 const sources = z.array(source).optional().describe('run the step only for these sources');
+const arch = z.array(z.enum(ARCHITECTURES)).optional().describe('run the step only for these architectures');
 
 const step = z
   .union([
     z.strictObject({
       name,
       sources,
+      arch,
       packages: z.union([
         z.array(text),
         z.strictObject({
@@ -29,10 +33,11 @@ const step = z
         }),
       ]),
     }),
-    z.strictObject({ name, sources, upload: z.strictObject({ from: text, to: text, mode: mode.optional() }) }),
+    z.strictObject({ name, sources, arch, upload: z.strictObject({ from: text, to: text, mode: mode.optional() }) }),
     z.strictObject({
       name,
       sources,
+      arch,
       shell: z.union([
         text,
         z.strictObject({
@@ -46,9 +51,10 @@ const step = z
     z.strictObject({
       name,
       sources,
+      arch,
       write: z.strictObject({ path: text, content: z.string(), mode: mode.optional() }),
     }),
-    z.strictObject({ name, sources, reboot: z.literal(true) }),
+    z.strictObject({ name, sources, arch, reboot: z.literal(true) }),
   ])
   .describe('one of packages, upload, shell, write, reboot');
 
@@ -63,7 +69,7 @@ const maas = z.strictObject({
   name: text.describe('name in MAAS: a bare word, or os/release'),
   title: text.describe('what the MAAS UI shows'),
   base_image: z.string().describe('os/series that MAAS unpacks the image with'),
-  architecture: text.describe('arch/subarch').default('amd64/generic'),
+  architecture: text.describe('arch/subarch').default('${arch}/generic'),
 });
 
 /** The whole of a recipe. Operators write part of it and extend a catalogue entry for the rest. */
@@ -73,21 +79,45 @@ export const recipeSchema = z.strictObject({
   title: text,
   family: text,
   version: text,
-  arch: z.array(z.enum(['amd64'])).min(1),
+  arch: z.array(z.enum(ARCHITECTURES)).min(1),
   grade: z.enum(['built', 'driven', 'checked']),
   proven: text.describe('what the grade rests on'),
   variables: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), variable).default({}),
   sources: z.strictObject({
     cloudimg: z.strictObject({ url: text, sums: text, algorithm: z.enum(['sha256', 'sha512']) }).optional(),
     packages: z
-      .strictObject({ suite: text, components: z.array(text).min(1), kernel: text, include: z.array(text) })
+      .strictObject({
+        suite: text,
+        components: z.array(text).min(1),
+        kernel: text,
+        include: z.array(text),
+        include_for: z
+          .partialRecord(z.enum(ARCHITECTURES), z.array(text))
+          .optional()
+          .describe('more packages, by architecture'),
+      })
       .optional(),
   }),
   machine: z.strictObject({
     memory: size,
     cpus: z.number().int().min(1),
     disk: size,
-    firmware: z.enum(['uefi', 'bios']),
+    firmware: z.enum(['uefi', 'bios']).describe('bios exists on amd64 only'),
+    secure_boot: z.boolean().optional().describe("firmware that enforces Secure Boot with the vendors' keys"),
+    tpm: z.boolean().optional().describe('a TPM 2.0, emulated by swtpm'),
+    cpu_model: text.optional().describe("QEMU's CPU model; the host's own, or a named one under emulation"),
+    machine_type: text.optional().describe("QEMU's machine type; q35 or virt"),
+    topology: z
+      .strictObject({
+        sockets: z.number().int().min(1),
+        cores: z.number().int().min(1),
+        threads: z.number().int().min(1),
+      })
+      .optional()
+      .describe('factors of cpus'),
+    nic: z.enum(NIC_MODELS).optional().describe('network card; virtio'),
+    video: z.enum(['standard', 'virtio']).optional().describe('a graphics card; nothing is shown on the host'),
+    extra_args: z.array(text).optional().describe("added to QEMU's arguments; they cannot replace what compose sets"),
   }),
   user: text.describe('account the build logs in with'),
   packages: z.array(text).default([]).describe('installed by the guest before the steps'),

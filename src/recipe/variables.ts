@@ -19,10 +19,10 @@ export interface VariableSources {
 
 /**
  * Values of a recipe's variables: --set, then COMPOSE_VAR_KEY, then the variables file, then defaults. A variable without
- * a value anywhere is left out.
+ * a value anywhere is left out. `${arch}` in a default is the architecture of the image.
  * @throws RecipeError `variable.unknown` with the nearest key, `variable.type`, `variable.syntax`
  */
-export function resolveVariables(recipe: Recipe, sources: VariableSources): Values {
+export function resolveVariables(recipe: Recipe, sources: VariableSources, arch?: string): Values {
   const given: Record<string, string> = {};
   const take = (key: string, value: unknown, where: string): void => {
     if (recipe.variables[key] === undefined) throw unknownVariable(key, where, recipe);
@@ -46,7 +46,8 @@ export function resolveVariables(recipe: Recipe, sources: VariableSources): Valu
   }
   const values: Record<string, string> = {};
   for (const [key, variable] of Object.entries(recipe.variables)) {
-    const value = given[key] ?? (variable.default === undefined ? undefined : String(variable.default));
+    const byDefault = variable.default === undefined ? undefined : String(variable.default);
+    const value = given[key] ?? (arch === undefined ? byDefault : byDefault?.replaceAll('${arch}', arch));
     if (value === undefined) continue;
     if (variable.secret) registerSecret(value);
     values[key] = value;

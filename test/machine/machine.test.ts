@@ -8,7 +8,6 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { microGuest } from '../../fixtures/micro-guest.ts';
 import { quietContext } from '../../src/events.ts';
 import { packageRoot } from '../../src/host/built-module.ts';
-import { chooseAccelerator, runPayload } from '../../src/machine/accelerator.ts';
 import type { MachineSpec } from '../../src/machine/spec.ts';
 import { type RunningMachine, startMachine } from '../../src/machine/start.ts';
 
@@ -136,23 +135,6 @@ test(
   },
   LONG,
 );
-
-test('the payload that proves an accelerator ends where it works', async () => {
-  expect(await runPayload('/usr/bin/qemu-system-x86_64', ['-accel', 'tcg'])).toBeUndefined();
-  expect(await runPayload('/usr/bin/qemu-system-x86_64', ['-accel', 'none-such'])).toContain('none-such');
-});
-
-test('the accelerator is chosen with a reason, and never KVM on trust', async () => {
-  const chosen = await chooseAccelerator('amd64', 'auto');
-  expect(chosen.reason).not.toBe('');
-  if (chosen.kind === 'kvm')
-    expect(await runPayload('/usr/bin/qemu-system-x86_64', ['-accel', 'kvm', '-cpu', 'host'])).toBeUndefined();
-  else
-    await expect(chooseAccelerator('amd64', 'require')).rejects.toMatchObject({
-      code: 'accelerator.kvm-unusable',
-      exitCode: 3,
-    });
-});
 
 test(
   'a disk on the command line of QEMU is found by its arguments',

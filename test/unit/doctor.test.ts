@@ -15,6 +15,7 @@ const GOOD: Probes = {
   accelerator: async () => 'kvm: proved',
   engine: async () => 'libdeflate',
   nodeVersion: '22.1.0',
+  hostArch: 'amd64',
   root: false,
 };
 
@@ -38,6 +39,42 @@ test('a cloud image needs no mmdebstrap', async () => {
   const ids = (await checkHost(cloudimg, GOOD)).map((check) => check.id);
   expect(ids).not.toContain('tool.mmdebstrap');
   expect(ids).toContain('tool.qemu-system-x86_64');
+});
+
+const foreign: Needs = plan({ recipe: 'debian-12', arch: 'arm64', source: 'packages', env: {} });
+
+test('packages of another architecture need its user emulation, a cloud image does not', async () => {
+  const states = async (host: Partial<Probes>, needs = foreign): Promise<unknown> =>
+    (await checkHost(needs, { ...GOOD, ...host })).filter((check) => check.id.startsWith('emulation'));
+  expect(await states({})).toMatchObject([{ id: 'emulation.arm64', state: 'ok' }]);
+  expect(await states({ which: (tool) => (tool.startsWith('qemu-aarch64') ? undefined : '/x') })).toMatchObject([
+    { state: 'missing', packages: ['qemu-user-static'] },
+  ]);
+  expect(await states({ exists: async (path) => !path.includes('binfmt_misc') })).toMatchObject([
+    { state: 'missing', remedy: expect.stringContaining('systemd-binfmt'), packages: [] },
+  ]);
+  expect(await states({ hostArch: 'arm64' })).toEqual([]);
+  expect(await states({}, plan({ recipe: 'debian-12', arch: 'arm64', source: 'cloudimg', env: {} }))).toEqual([]);
+  const ids = (await checkHost(foreign, GOOD)).map((check) => check.id);
+  expect(ids).toEqual(expect.arrayContaining(['tool.qemu-system-aarch64', 'tool.arch-test']));
+});
+
+test('a TPM asks for swtpm, Secure Boot for firmware that enforces it', async () => {
+  const needs: Needs = { ...packages, machine: { ...packages.machine, tpm: true, secureBoot: true } };
+  const asked: boolean[] = [];
+  const firmware = async (options: { secureBoot: boolean }): Promise<string> => {
+    asked.push(options.secureBoot);
+    return '/x';
+  };
+  const checks = await checkHost(needs, { ...GOOD, ...without('swtpm'), firmware });
+  expect(checks.find(({ id }) => id === 'tool.swtpm')).toMatchObject({ state: 'missing', packages: ['swtpm'] });
+  expect(asked).toEqual([true]);
+});
+
+test('firmware of arm64 comes from its own package', async () => {
+  const firmware = (): Promise<string> => Promise.reject(new HostError('firmware.missing', 'none'));
+  const checks = await checkHost(foreign, { ...GOOD, firmware });
+  expect(checks.find(({ id }) => id === 'firmware')).toMatchObject({ packages: ['qemu-efi-aarch64'] });
 });
 
 const without = (missing: string): Partial<Probes> => ({

@@ -109,7 +109,7 @@ test('files that extend each other are refused', async () => {
 test.each([
   [{ set: ['kernal=x'] }, 'variable.unknown'],
   [{ set: ['kernel'] }, 'variable.syntax'],
-  [{ arch: 'arm64' }, 'recipe.arch'],
+  [{ arch: 'riscv64' }, 'recipe.arch'],
   [{ source: 'iso' }, 'recipe.source'],
   [{ filetypes: ['zst'] }, 'filetype.unknown'],
 ])('%o cannot be planned: %s', async (options, code) => {
@@ -137,10 +137,42 @@ test.each([
   expect(error.message).toContain(why);
 });
 
-test.each(['debian-12', 'debian-13'])('the plan of %s is as recorded, for both sources', async (recipe) => {
+const PLANS = ['debian-12', 'debian-13'].flatMap((recipe) => ['amd64', 'arm64'].map((arch) => [recipe, arch] as const));
+
+test.each(PLANS)('the plan of %s for %s is as recorded, for both sources', async (recipe, arch) => {
   for (const source of ['cloudimg', 'packages']) {
-    const planned = plan({ recipe, source });
+    const planned = plan({ recipe, arch, source });
     const portable = JSON.stringify(planned, null, 2).replace(/"from": ".*\/(recipes\/[^"]+)"/g, '"from": "$1"');
-    await expect(`${portable}\n`).toMatchFileSnapshot(`golden/${recipe}-${source}.json`);
+    await expect(`${portable}\n`).toMatchFileSnapshot(
+      `golden/${recipe}-${arch === 'amd64' ? '' : `${arch}-`}${source}.json`,
+    );
   }
+});
+
+const MACHINES: readonly (readonly [machine: string, code: string, arch: string])[] = [
+  ['{ firmware: bios }', 'machine.no-bios', 'arm64'],
+  ['{ firmware: bios, secure_boot: true }', 'machine.secure-boot', 'amd64'],
+  ['{ extra_args: [-m, 8G] }', 'machine.extra-args', 'amd64'],
+  ['{ extra_args: [-netdev, "user,id=n,hostfwd=tcp::22-:22"] }', 'machine.extra-args', 'amd64'],
+  ['{ topology: { sockets: 1, cores: 1, threads: 1 } }', 'machine.topology', 'amd64'],
+  ['{ nic: vmxnet3 }', 'machine.nic', 'arm64'],
+];
+
+test.each(MACHINES)('the machine %s is refused when it is planned: %s', async (machine, code, arch) => {
+  const path = await file('machine.yaml', `extends: debian-12\nname: m\nmachine: ${machine}\n`);
+  expect((await refusal(() => plan({ recipe: path, arch }))).code).toBe(code);
+});
+
+test('options of the machine are planned', async () => {
+  const text =
+    '{ secure_boot: true, tpm: true, cpu_model: EPYC, nic: e1000e, video: virtio, extra_args: [-device, edu] }';
+  const path = await file('options.yaml', `extends: debian-12\nname: m\nmachine: ${text}\n`);
+  expect(plan({ recipe: path }).machine).toMatchObject({
+    secureBoot: true,
+    tpm: true,
+    cpuModel: 'EPYC',
+    nic: 'e1000e',
+    video: 'virtio',
+    extraArgs: ['-device', 'edu'],
+  });
 });

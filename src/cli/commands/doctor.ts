@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import type { GlobalOptions, Verb } from '../command.ts';
 
-type Flags = { recipe: string; source: string | undefined; install: boolean; out: string | undefined };
+type Flags = { recipe: string; arch: string; source: string | undefined; install: boolean; out: string | undefined };
 
 /** Exit status when something required is missing (design section 4). */
 const NOT_READY = 3;
@@ -15,6 +15,7 @@ export const doctorVerb: Verb<Flags> = {
   ],
   options: (yargs) =>
     yargs.positional('recipe', { type: 'string', default: 'debian-12', describe: 'the recipe to look for' }).options({
+      arch: { type: 'string', default: 'amd64', describe: 'architecture of the image' },
       source: { type: 'string', describe: 'cloudimg or packages' },
       install: {
         type: 'boolean',
@@ -23,10 +24,10 @@ export const doctorVerb: Verb<Flags> = {
       },
       out: { type: 'string', describe: 'folder the artifacts would go to' },
     }) as unknown as Argv<Flags & GlobalOptions>,
-  run: async ({ recipe, source, install, out }, context) => {
+  run: async ({ recipe, arch, source, install, out }, context) => {
     const { doctor, doctorText } = await import('../../build/doctor.ts');
     const { plan } = await import('../../recipe/plan.ts');
-    const needs = plan({ recipe, env: process.env, ...(source === undefined ? {} : { source }) });
+    const needs = plan({ recipe, arch, env: process.env, ...(source === undefined ? {} : { source }) });
     const checks = await doctor(needs, { install, ...(out === undefined ? {} : { out }) }, context);
     const ready = checks.every((check) => check.state !== 'missing');
     return { data: checks, text: doctorText(checks), ...(ready ? {} : { exitCode: NOT_READY }) };

@@ -1,0 +1,101 @@
+import type { Accelerator } from './accelerator.ts';
+import { diskArgv } from './argv-disks.ts';
+import { networkArgv } from './argv-network.ts';
+import { joinOptions } from './argv-options.ts';
+import { BOARDS } from './board.ts';
+import { checkExtraArgs } from './extra-args.ts';
+import type { Firmware } from './firmware.ts';
+import { checkSpec, type MachineSpec } from './spec.ts';
+
+/** Paths and choices of one run that the arguments name. */
+export interface MachineRun {
+  readonly accelerator: Pick<Accelerator, 'kind' | 'cpu' | 'threads'>;
+  readonly firmware: Firmware | undefined;
+  readonly qmpSocket: string;
+  readonly serialSocket: string;
+  readonly serialLog: string;
+  /** swtpm's control socket, where the machine has a TPM. */
+  readonly tpmSocket?: string;
+}
+
+const MIB = 1024 * 1024;
+
+/**
+ * QEMU's arguments without the program. The guest starts paused: QMP and the serial line are connected before its first
+ * instruction, so that nothing it says is missed.
+ * @throws UsageError for a machine that cannot be (`checkSpec`) and for extra arguments that collide (`checkExtraArgs`)
+ */
+export function machineArgv(spec: MachineSpec, run: MachineRun): string[] {
+  checkSpec(spec);
+  const board = BOARDS[spec.arch];
+  const argv = ['-name', `compose-${spec.name}`, '-S', '-nodefaults', '-no-user-config', '-display', 'none'];
+  argv.push(...processorArgv(spec, run), '-m', `${Math.ceil(spec.memory / MIB)}M`);
+  if (run.firmware !== undefined) argv.push(...firmwareArgv(run.firmware));
+  if (spec.kernel !== undefined) argv.push(...kernelArgv(spec.kernel));
+  const socket = { server: 'on', wait: 'off' };
+  argv.push('-chardev', joinOptions('socket', { id: 'qmp', path: run.qmpSocket, ...socket }));
+  argv.push('-mon', 'chardev=qmp,mode=control');
+  const serial = { id: 'serial0', path: run.serialSocket, ...socket, logfile: run.serialLog };
+  argv.push('-chardev', joinOptions('socket', serial), '-serial', 'chardev:serial0');
+  argv.push('-device', board.pvpanic, '-device', 'virtio-rng-pci');
+  if (run.tpmSocket !== undefined) argv.push(...tpmArgv(board.tpm, run.tpmSocket));
+  if (needsUsb(spec)) argv.push('-device', 'qemu-xhci,id=usb');
+  if (spec.video !== undefined) {
+    argv.push('-device', board.graphics[spec.video]);
+    for (const input of board.inputs) argv.push('-device', `${input},bus=usb.0`);
+  }
+  if (spec.vnc !== undefined) argv.push(...vncArgv(spec.vnc));
+  argv.push(...diskArgv(spec), ...networkArgv(spec));
+  checkExtraArgs(spec.extraArgs ?? [], argv);
+  return [...argv, ...(spec.extraArgs ?? [])];
+}
+
+function processorArgv(spec: MachineSpec, { accelerator, firmware }: MachineRun): string[] {
+  const board = BOARDS[spec.arch];
+  const options = spec.machineType === undefined ? board.machineOptions[accelerator.kind] : [];
+  // SMM is what keeps the guest's kernel from writing the variables by itself.
+  const machine = [spec.machineType ?? board.machine, ...options, ...(firmware?.smm ? ['smm=on'] : [])];
+  const accel = accelerator.kind === 'tcg' ? `tcg,thread=${accelerator.threads ?? 'multi'}` : accelerator.kind;
+  const { topology } = spec;
+  const smp = {
+    cpus: spec.cpus,
+    ...(topology && { sockets: topology.sockets, cores: topology.cores, threads: topology.threads }),
+  };
+  return [
+    ...['-machine', machine.join(',')],
+    ...(firmware?.smm ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []),
+    ...['-accel', accel, '-cpu', spec.cpuModel ?? accelerator.cpu],
+    ...['-smp', topology === undefined ? String(spec.cpus) : joinOptions(undefined, smp)],
+  ];
+}
+
+function firmwareArgv(firmware: Firmware): string[] {
+  const { code, vars, mode } = firmware;
+  const access = mode === 'combined' ? {} : { readonly: 'on' };
+  const drive = (unit: number, file: { path: string; format: string }, more: Record<string, string>): string =>
+    joinOptions(undefined, { if: 'pflash', unit, format: file.format, ...more, file: file.path });
+  return ['-drive', drive(0, code, access), ...(vars ? ['-drive', drive(1, vars, {})] : [])];
+}
+
+function kernelArgv(kernel: NonNullable<MachineSpec['kernel']>): string[] {
+  const initrd = kernel.initrd === undefined ? [] : ['-initrd', kernel.initrd];
+  return ['-kernel', kernel.image, ...initrd, '-append', kernel.append];
+}
+
+function tpmArgv(device: string, socket: string): string[] {
+  return [
+    ...['-chardev', joinOptions('socket', { id: 'tpm', path: socket })],
+    ...['-tpmdev', 'emulator,id=tpm0,chardev=tpm', '-device', `${device},tpmdev=tpm0`],
+  ];
+}
+
+function needsUsb(spec: MachineSpec): boolean {
+  return spec.video !== undefined || spec.nic === 'usb' || spec.disks.some((disk) => disk.interface === 'usb');
+}
+
+/** QEMU takes the first free one of the displays 0 to 99 itself, so that no other program can take it in between. */
+function vncArgv(vnc: NonNullable<MachineSpec['vnc']>): string[] {
+  if ('unix' in vnc) return ['-vnc', joinOptions(`unix:${vnc.unix}`, {})];
+  const secret = joinOptions('secret', { id: 'vnc0', file: vnc.passwordFile });
+  return ['-object', secret, '-vnc', '127.0.0.1:0,to=99,password-secret=vnc0'];
+}

@@ -1,0 +1,75 @@
+import { existsSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { which } from '../../src/host/tools.ts';
+import { chooseAccelerator } from '../../src/machine/accelerator.ts';
+import { ARCHITECTURES } from '../../src/machine/arch.ts';
+import { BOARDS } from '../../src/machine/board.ts';
+import { runPayload } from '../../src/machine/calibrate.ts';
+
+const LONG = 60_000;
+
+for (const arch of ARCHITECTURES) {
+  const { qemu, cpu } = BOARDS[arch];
+  const path = which(qemu);
+  const skip = path === undefined;
+  test.skipIf(skip)(
+    `the payload of ${arch} comes to its end under TCG${skip ? ` (${qemu} is not installed)` : ''}`,
+    async () => {
+      const result = await runPayload(path ?? '', { arch, kind: 'tcg', cpu: cpu.tcg, deadlineMs: LONG });
+      expect(result).toMatchObject({ ok: true });
+      if (result.ok) expect(result.loopMs).toBeGreaterThan(5);
+    },
+    LONG,
+  );
+
+  test.skipIf(skip)(
+    `a QEMU that refuses ${arch} says why${skip ? ` (${qemu} is not installed)` : ''}`,
+    async () => {
+      const result = await runPayload(path ?? '', { arch, kind: 'tcg', cpu: 'no-such-model', deadlineMs: LONG });
+      expect(result).toMatchObject({ ok: false, late: false, why: expect.stringContaining('no-such-model') });
+    },
+    LONG,
+  );
+
+  test.skipIf(skip)(
+    `a payload of ${arch} that is not wanted any more is ended${skip ? ` (${qemu} is not installed)` : ''}`,
+    async () => {
+      const signal = AbortSignal.abort();
+      const result = await runPayload(path ?? '', { arch, kind: 'tcg', cpu: cpu.tcg, deadlineMs: LONG, signal });
+      expect(result).toMatchObject({ ok: false, late: false });
+    },
+    LONG,
+  );
+}
+
+test(
+  'the accelerator is chosen with a reason within three seconds, and never KVM on trust',
+  async () => {
+    const start = performance.now();
+    const chosen = await chooseAccelerator('amd64', 'auto');
+    const ms = performance.now() - start;
+    expect(ms).toBeLessThan(3000);
+    expect(chosen.reason).not.toBe('');
+    if (chosen.kind === 'kvm') {
+      expect(chosen.timeScale).toBeLessThan(10);
+    } else {
+      expect(chosen.timeScale).toBeGreaterThanOrEqual(10);
+      if (existsSync('/dev/kvm') && process.getuid?.() === 0) expect(chosen.reason).toContain('test payload failed');
+      const code = 'accelerator.kvm-unusable';
+      await expect(chooseAccelerator('amd64', 'require')).rejects.toMatchObject({ code, exitCode: 3 });
+    }
+  },
+  LONG,
+);
+
+test(
+  'a CPU model under which a guest hangs is not believed either',
+  async () => {
+    const start = performance.now();
+    const chosen = await chooseAccelerator('amd64', 'auto', { cpuModel: 'qemu64' });
+    expect(performance.now() - start).toBeLessThan(3000);
+    expect(chosen.cpu).toBe('qemu64');
+    expect(chosen.reason).not.toBe('');
+  },
+  LONG,
+);
