@@ -3,8 +3,8 @@ import { scrub, secretWords } from '../errors.ts';
 
 /** A URL's password is waited for no longer than this many characters. */
 const LONGEST_URL = 2048;
-/** `scheme://user:` whose password may still be coming. */
-const URL_OPEN = /:\/\/[^\s/@]*$/;
+/** `scheme://user:` whose password may still be coming, or the beginning of it. */
+const URL_OPEN = /:(?:\/(?:\/[^\s/@]*)?)?$/;
 
 /**
  * Text with every secret replaced by `***`, also one cut by the pieces it came in. Only what may be the beginning of a
