@@ -38,7 +38,9 @@ export function registerSecret(value: string): void {
 function base64Forms(value: string): string[] {
   const bytes = Buffer.from(value);
   const forms = [0, 1, 2].flatMap((shift) => {
-    const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64').replace(/=+$/, '');
+    const text = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replace(/=+$/, '');
     const shared = (shift + bytes.length) % 3 === 0 ? 0 : 1;
     const form = text.slice(shift === 0 ? 0 : shift + 1, text.length - shared);
     return [form, form.replaceAll('+', '-').replaceAll('/', '_')];
