@@ -47,7 +47,7 @@ function nearestForm(issue: Issue): Issue[] {
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
   const cost = (issues: readonly Issue[]): number =>
     issues.reduce((sum, one) => {
-      if (one.code === 'unrecognized_keys') return sum + one.keys.length;
+      if (one.code === 'unrecognized_keys') return sum + one.keys.length * (one.path.length === 0 ? 2 : 1);
       // A value of another kind altogether: text where a mapping stands.
       return sum + (one.path.length === 0 ? 10 : 1);
     }, 0);
