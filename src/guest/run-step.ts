@@ -11,15 +11,26 @@ import { endOf } from './reboot.ts';
 import type { ExecOptions, ExecResult, GuestSession } from './session.ts';
 import { quote } from './shell.ts';
 import type { BreakpointStep, RebootStep, ShellStep, Step } from './step.ts';
-import type { StepState, StepsOptions } from './steps.ts';
 import { uploadPath } from './upload.ts';
+
+/** What of a build the steps share. */
+export interface StepState {
+  updated: boolean;
+}
+
+/** What a try takes of its surroundings; see `StepsOptions`. */
+export interface TryOptions {
+  readonly reconnect: () => Promise<GuestSession>;
+  readonly rebootMs?: number;
+  readonly out?: string;
+}
 
 export interface Try {
   readonly session: GuestSession;
   readonly step: Exclude<Step, RebootStep | BreakpointStep>;
   readonly title: string;
   readonly run: ExecOptions;
-  readonly options: StepsOptions;
+  readonly options: TryOptions;
   readonly state: StepState;
   readonly context: Context;
 }

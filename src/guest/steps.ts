@@ -3,7 +3,7 @@ import { isComposeError, ProvisionError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import { humanDuration } from '../formats/human.ts';
 import { reboot } from './reboot.ts';
-import { runStep } from './run-step.ts';
+import { runStep, type StepState } from './run-step.ts';
 import type { ExecOptions, GuestSession } from './session.ts';
 import { type Step, stepTitle } from './step.ts';
 
@@ -53,11 +53,6 @@ export async function runSteps(options: StepsOptions, context: Context): Promise
     state.updated = step.kind === 'packages';
   }
   return session;
-}
-
-/** What of a build the steps share. */
-export interface StepState {
-  updated: boolean;
 }
 
 async function untilItWorks(

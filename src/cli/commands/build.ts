@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { build } from '../../build/build.ts';
+import { ON_ERROR, type OnError } from '../../build/on-error.ts';
 import { timingText } from '../../build/timings.ts';
 import { UsageError } from '../../errors.ts';
 import type { Context } from '../../events.ts';
@@ -13,6 +14,7 @@ import { parseSize } from '../../recipe/schema.ts';
 import { savedDefaults } from '../../tune/saved.ts';
 import { artifactText } from '../artifact-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
+import { operatorAt } from '../operator.ts';
 import { planOptions, type RecipeFlags, recipeFlags } from '../recipe-flags.ts';
 
 export interface PackFlags {
@@ -84,7 +86,8 @@ function chunkOf(text: string | undefined): number | undefined {
   });
 }
 
-type Flags = RecipeFlags & PackFlags & { out: string; accelerator: AcceleratorPolicy; 'keep-run': boolean };
+type Flags = RecipeFlags &
+  PackFlags & { out: string; accelerator: AcceleratorPolicy; 'keep-run': boolean; 'on-error': OnError };
 
 export const buildVerb: Verb<Flags> = {
   command: 'build <recipe>',
@@ -102,6 +105,11 @@ export const buildVerb: Verb<Flags> = {
         default: 'auto' as const,
         describe: 'KVM where it works; require it; or emulate',
       },
+      'on-error': {
+        choices: ON_ERROR,
+        default: 'keep' as const,
+        describe: 'of a build that fails keep the run folder, remove it, open a shell in the guest, or ask',
+      },
       'keep-run': { type: 'boolean', default: false, describe: "keep the run folder with the guest's disk and logs" },
     }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
@@ -112,6 +120,8 @@ export const buildVerb: Verb<Flags> = {
         out: resolve(flags.out),
         accelerator: flags.accelerator,
         keepRun: flags['keep-run'],
+        onError: flags['on-error'],
+        operator: operatorAt(process.stdin, process.stderr, context),
       },
       context,
     );
