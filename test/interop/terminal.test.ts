@@ -167,12 +167,12 @@ real(
     const pause = await screen.shows(/Enter goes on/);
     for (const part of ['look around', 'log in: ssh here', 'key: /run/here/id_ed25519']) expect(pause).toContain(part);
     await screen.tmux('send-keys', 'Enter');
-    await screen.shows(/mend me failed\. What now\?[^]*retry, shell, keep, clean\?/);
+    await screen.shows(/mend me failed\. What now\?[\s\S]*retry, shell, keep, clean\?/);
     await screen.type('nonsense');
     await screen.type('shell');
-    await screen.shows(/A root shell in the guest[^]*[#$] *$/m);
+    await screen.shows(/A root shell in the guest[\s\S]*[#$] *$/m);
     await screen.type(`touch ${screen.folder}/mended; exit`);
-    await screen.shows(/(retry, shell, keep, clean\?[^]*){3}/);
+    await screen.shows(/(retry, shell, keep, clean\?[\s\S]*){3}/);
     await screen.type('r');
     await screen.shows(/DRIVER DONE/);
     expect(existsSync(join(screen.folder, 'mended'))).toBe(true);
@@ -189,7 +189,7 @@ real(
     await screen.tmux('send-keys', 'Enter');
     await screen.shows(/What now\?/);
     await screen.type('clean');
-    await screen.shows(/REMOVED[^]*DRIVER FAILED step\.failed/);
+    await screen.shows(/REMOVED[\s\S]*DRIVER FAILED step\.failed/);
     await screen.restored();
   },
   60_000,
@@ -201,9 +201,9 @@ real(
     await using screen = await Screen.open('root', STEPS.replace('MODE', "'shell'"));
     await screen.shows(/Enter goes on/);
     await screen.tmux('send-keys', 'Enter');
-    await screen.shows(/mend me failed[^]*A root shell in the guest[^]*[#$] *$/m);
+    await screen.shows(/mend me failed[\s\S]*A root shell in the guest[\s\S]*[#$] *$/m);
     await screen.type('exit');
-    await screen.shows(/KEPT[^]*DRIVER FAILED step\.failed/);
+    await screen.shows(/KEPT[\s\S]*DRIVER FAILED step\.failed/);
     await screen.restored();
   },
   60_000,
