@@ -41,14 +41,14 @@ export class ErrorPolicy {
       if (operator === undefined) this.#warn('there is no terminal for a shell: the run is kept instead');
       else {
         await this.#tell(title, error);
-        await operator.shell(session);
+        await this.#shell(operator, session);
       }
     }
     while (this.#mode === 'ask' && operator !== undefined && this.#chosen === undefined) {
       const choice = await operator.choose(title, error, ['retry', 'shell', 'keep', 'clean']);
       this.#context.signal.throwIfAborted();
       if (choice === 'retry') return 'retry';
-      if (choice === 'shell') await operator.shell(session);
+      if (choice === 'shell') await this.#shell(operator, session);
       else this.#chosen = choice;
     }
     // The machine is about to be stopped: what the guest has not written yet would be missing in the kept disk.
@@ -82,6 +82,16 @@ export class ErrorPolicy {
     if (this.#operator !== undefined) return this.#operator.pause(lines);
     for (const line of lines) this.#context.emit({ type: 'log', level: 'info', message: line });
     this.#warn(`${title}: passed by, because no terminal is there to go on at`);
+  }
+
+  /** A guest that has gone has no shell; what failed before stays the build's error. */
+  async #shell(operator: Operator, session: GuestSession): Promise<void> {
+    try {
+      await operator.shell(session);
+    } catch (error) {
+      this.#context.signal.throwIfAborted();
+      this.#warn(`no shell: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   async #tell(title: string, error: unknown): Promise<void> {
