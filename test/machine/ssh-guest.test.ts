@@ -18,7 +18,7 @@ import { type RunningMachine, startMachine } from '../../src/machine/start.ts';
 const MIB = 1024 * 1024;
 const LONG = 300_000;
 /** As long as the whole ring may take; by hand 500 (COMPOSE_TEST_MIB=500). */
-const SIZE = Number(process.env.COMPOSE_TEST_MIB ?? 48);
+const SIZE = Number(process.env.COMPOSE_TEST_MIB ?? 24);
 
 const user = generateKeys('user');
 const host = generateKeys('host');
