@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { recipeFileSchema } from '../dist/src/recipe/schema.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const VERBS = ['list', 'show', 'plan', 'build', 'pack', 'inspect', 'seed', 'bench', 'doctor'];
+const VERBS = ['list', 'show', 'plan', 'build', 'pack', 'inspect', 'seed', 'bench', 'debug', 'doctor'];
 
 function schema() {
   const json = z.toJSONSchema(recipeFileSchema, { io: 'input' });
@@ -41,6 +41,18 @@ const EXIT = {
   InterruptedError: 130,
 };
 
+const GUEST = [
+  ['sudo.needs-tty', 'Cannot run a command as root by …: sudo wants a terminal'],
+  ['sudo.password', 'Cannot run a command as root by …: sudo asks for a password'],
+  ['sudo.missing', 'Cannot run a command as root by …: the guest has neither sudo nor doas'],
+  ['sudo.refused', 'Cannot run a command as root by …: sudo or doas refuses it'],
+  ['upload.failed', 'Cannot put … into the guest: …'],
+  ['upload.damaged', 'Cannot put … into the guest: …'],
+  ['upload.is-folder', 'Cannot put … into the guest: … is a folder'],
+  ['upload.owner', 'Cannot give files to …: …'],
+  ['download.failed', 'Cannot download …: …'],
+];
+
 function errors() {
   const rows = new Map();
   for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })) {
@@ -55,6 +67,10 @@ function errors() {
         .replaceAll('|', '\\|');
       if (!rows.has(code) || rows.get(code).message === '') rows.set(code, { name, message });
     }
+  }
+  // What a guest's sudo and a guest's transfers say is in tables and helpers.
+  for (const [code, message] of GUEST) {
+    if (!rows.has(code)) rows.set(code, { name: 'ProvisionError', message });
   }
   const lines = [...rows].sort(([a], [b]) => (a < b ? -1 : 1));
   const table = lines.map(([code, { name, message }]) => `| \`${code}\` | ${EXIT[name]} | ${message} |`);

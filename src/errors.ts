@@ -19,11 +19,38 @@ export interface ComposeErrorOptions {
 
 let secrets: readonly string[] = [];
 
-/** From now on `value` is replaced by `***` in errors and events. Values shorter than four characters are ignored. */
+/**
+ * From now on `value` is replaced by `***` in errors and events, its lines each by itself, and what base64 and URLs make of
+ * it. Values shorter than four characters are ignored.
+ */
 export function registerSecret(value: string): void {
   if (value.length < 4 || secrets.includes(value)) return;
+  const lines = value.includes('\n') ? value.split('\n').filter((line) => line.length >= 8) : [];
+  const fresh = [value, ...lines, encodeURIComponent(value), ...base64Forms(value)];
   // Longest first: the lines of a key are secrets too, and masking one of them would hide the whole from its own mask.
-  secrets = [...secrets, value].sort((a, b) => b.length - a.length);
+  secrets = [...new Set([...secrets, ...fresh])].sort((a, b) => b.length - a.length);
+}
+
+/**
+ * What stands in base64 for `value` wherever it begins in the encoded text: three bytes make four characters, so there are
+ * three forms, each without the characters at its ends that neighbours share. Forms under six characters are left out.
+ */
+function base64Forms(value: string): string[] {
+  const bytes = Buffer.from(value);
+  const forms = [0, 1, 2].flatMap((shift) => {
+    const text = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replace(/=+$/, '');
+    const shared = (shift + bytes.length) % 3 === 0 ? 0 : 1;
+    const form = text.slice(shift === 0 ? 0 : shift + 1, text.length - shared);
+    return [form, form.replaceAll('+', '-').replaceAll('/', '_')];
+  });
+  return forms.filter((form) => form.length >= 6);
+}
+
+/** All that is masked, longest first. */
+export function secretWords(): readonly string[] {
+  return secrets;
 }
 
 /** `text` with every registered secret, and the password of every URL in it, replaced by `***`. */

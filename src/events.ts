@@ -35,6 +35,8 @@ export type ComposeEvent =
       readonly stream: 'stdout' | 'stderr' | 'serial';
       readonly text: string;
     }
+  /** The operator's terminal is taken by a question or a shell: nothing else is drawn on it until it is free. */
+  | { readonly type: 'terminal'; readonly state: 'taken' | 'free' }
   /** A file under its final name. */
   | {
       readonly type: 'artifact';

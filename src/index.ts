@@ -2,8 +2,11 @@
 
 export type { BuildOptions, BuildResult } from './build/build.ts';
 export { build } from './build/build.ts';
+export type { DebugOptions, DebugResult } from './build/debug.ts';
+export { debugRun } from './build/debug.ts';
 export type { Check } from './build/doctor.ts';
 export { doctor } from './build/doctor.ts';
+export type { Choice, OnError, Operator } from './build/on-error.ts';
 export {
   ComposeError,
   FormatError,

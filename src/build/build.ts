@@ -27,6 +27,8 @@ import { buildSeedFiles, writeNoCloud } from '../seed/nocloud.ts';
 import { type AcquiredBase, acquire } from './acquire.ts';
 import { requireHost } from './doctor.ts';
 import { type GuestRecord, guestPackages, writeManifest } from './manifest.ts';
+import { ErrorPolicy, type OnError, type Operator } from './on-error.ts';
+import { sshCommand, writeRunRecord } from './run-record.ts';
 import { recordTimings, type Timing } from './timings.ts';
 
 export interface BuildOptions extends PlanOptions, PackTuning {
@@ -36,6 +38,10 @@ export interface BuildOptions extends PlanOptions, PackTuning {
   readonly accelerator?: AcceleratorPolicy;
   /** Keeps the run folder with the guest's disk after success too. */
   readonly keepRun?: boolean;
+  /** What becomes of a build that fails. @default keep */
+  readonly onError?: OnError;
+  /** Somebody to ask and to show breakpoints to. @default nobody */
+  readonly operator?: Operator | undefined;
 }
 
 export interface BuildResult extends PackResult {
@@ -68,9 +74,10 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
   const base = await inPhase(context, 'acquire', () => acquire(planned, context), describeBase);
   const runDir = await runFolder(planned.recipe);
   emit({ type: 'log', level: 'debug', message: `run folder: ${runDir}` });
+  const policy = new ErrorPolicy(options.onError ?? 'keep', options.operator, context);
   try {
     const disk = join(runDir, 'disk.qcow2');
-    const guest = await provision({ planned, base, runDir, disk, options }, context);
+    const guest = await provision({ planned, base, runDir, disk, options, policy }, context);
     const name = artifactName(planned);
     const packages = await guestPackages(disk);
     const packed = await pack(
@@ -99,7 +106,7 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
     if (!options.keepRun) await rm(runDir, { recursive: true, force: true });
     return { ...packed, plan: planned, manifest, timings, ms, runDir: options.keepRun ? runDir : undefined };
   } catch (error) {
-    if (outer.signal.aborted) {
+    if (outer.signal.aborted || !(await policy.keeps(error))) {
       await rm(runDir, { recursive: true, force: true });
     } else if (isComposeError(error)) {
       error.phase ??= timings.filter((timing) => timing.state === 'failed').at(0)?.phase;
@@ -119,11 +126,12 @@ interface Provision {
   readonly runDir: string;
   readonly disk: string;
   readonly options: BuildOptions;
+  readonly policy: ErrorPolicy;
 }
 
 /** From the base disk to a guest that powered itself off, its changes in the overlay `disk`. */
 async function provision(work: Provision, context: Context): Promise<GuestRecord> {
-  const { planned, base, runDir, disk, options } = work;
+  const { planned, base, runDir, disk, options, policy } = work;
   const userKey = generateKeys('compose');
   const hostKey = generateKeys('compose-guest');
   const seed = join(runDir, 'seed.iso');
@@ -152,6 +160,7 @@ async function provision(work: Provision, context: Context): Promise<GuestRecord
       { path: seed, format: 'raw', readOnly: true },
     ],
   };
+  await writeRunRecord(runDir, { recipe: planned.recipe, user: planned.user, spec }, { user: userKey, host: hostKey });
   await using machine = await inPhase(
     context,
     'start',
@@ -160,7 +169,7 @@ async function provision(work: Provision, context: Context): Promise<GuestRecord
   );
   const login = (): Promise<GuestSession> => logIn(machine, planned.user, userKey, hostKey, context);
   const session = await inPhase(context, 'boot', login, () => `logged in as ${planned.user}`);
-  const cloudInit = await provisionGuest(session, login, machine, planned, context);
+  const cloudInit = await provisionGuest(session, login, machine, { planned, options, policy }, context);
   const { argv, qemuVersion, accelerator } = machine;
   const { kind, cpu, reason } = accelerator;
   return { argv, qemuVersion, accelerator: { kind, cpu, reason }, firmware: machine.firmware?.code.path, cloudInit };
@@ -170,9 +179,11 @@ async function provisionGuest(
   first: GuestSession,
   login: () => Promise<GuestSession>,
   machine: RunningMachine,
-  planned: Plan,
+  { planned, options, policy }: Pick<Provision, 'planned' | 'options' | 'policy'>,
   context: Context,
 ): Promise<string> {
+  const { runDir, ssh = { host: '127.0.0.1', port: 22 } } = machine;
+  const way = { runDir, ssh: sshCommand(runDir, planned.user, ssh) };
   let session = first;
   const { signal } = context;
   try {
@@ -190,7 +201,15 @@ async function provisionGuest(
         await upload(session, [{ path: APT_PROXY_FILE, content: Buffer.from(aptProxy) }], { signal });
     }
     session = await runSteps(
-      { session, reconnect: login, steps: planned.steps, env: proxyEnvironment(proxy) },
+      {
+        session,
+        reconnect: login,
+        steps: planned.steps,
+        env: proxyEnvironment(proxy),
+        out: resolve(options.out),
+        onBreakpoint: (title, note) => policy.breakpoint(title, note, way),
+        onFailure: (failure) => policy.stepFailed(failure),
+      },
       context,
     );
     if (aptProxy !== undefined) await session.exec(`rm -f ${APT_PROXY_FILE}`, { signal });

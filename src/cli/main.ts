@@ -7,6 +7,7 @@ import { commandOf, globalOptions, type Verb } from './command.ts';
 import { benchVerb } from './commands/bench.ts';
 import { buildVerb } from './commands/build.ts';
 import { list, planVerb, show } from './commands/catalogue.ts';
+import { debugVerb } from './commands/debug.ts';
 import { doctorVerb } from './commands/doctor.ts';
 import { inspectVerb } from './commands/inspect.ts';
 import { packVerb } from './commands/pack.ts';
@@ -23,6 +24,7 @@ const VERBS = [
   inspectVerb,
   seedVerb,
   benchVerb,
+  debugVerb,
   doctorVerb,
 ] as unknown as readonly Verb<object>[];
 

@@ -10,6 +10,8 @@ export interface OpenChannel {
   readonly closed: Promise<{ exitCode: number; signal: string | undefined }>;
   /** Says that output has come. */
   readonly active: () => void;
+  /** Says that output is not read for now, because whoever takes it is slow. */
+  readonly hold: () => void;
 }
 
 /**
@@ -18,27 +20,46 @@ export interface OpenChannel {
  */
 export function watchChannel(channel: ClientChannel): OpenChannel {
   let active = (): void => {};
+  let hold = (): void => {};
   const closed = new Promise<{ exitCode: number; signal: string | undefined }>((resolve) => {
     let exitCode = -1;
     let signal: string | undefined;
     let idle: NodeJS.Timeout | undefined;
+    let exited = false;
+    let held = false;
+    let over = false;
+    const watch = (): void => {
+      clearTimeout(idle);
+      if (exited && !held && !over) idle = setTimeout(() => channel.close(), LEFT_BEHIND_MS);
+    };
+    active = () => {
+      held = false;
+      if (exited) watch();
+    };
+    hold = () => {
+      held = true;
+      clearTimeout(idle);
+    };
     channel.on('exit', (code: number | null, name?: string) => {
       exitCode = code ?? -1;
       signal = name ?? undefined;
-      idle = setTimeout(() => channel.close(), LEFT_BEHIND_MS);
-      active = () => void idle?.refresh();
+      exited = true;
+      watch();
     });
     channel.on('close', () => {
+      over = true;
       clearTimeout(idle);
       resolve({ exitCode, signal });
     });
   });
-  return { channel, closed, active: () => active() };
+  return { channel, closed, active: () => active(), hold: () => hold() };
 }
 
 /** Rejects when a command has taken too long or was aborted. */
 export class Deadline {
   readonly expired: Promise<never>;
+  /** Whether the command took too long. */
+  late = false;
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #signal: AbortSignal | undefined;
   #onAbort: () => void = () => {};
@@ -54,6 +75,7 @@ export class Deadline {
       signal?.addEventListener('abort', this.#onAbort, { once: true });
       if (timeoutMs === undefined) return;
       timer = setTimeout(() => {
+        this.late = true;
         const what = `Cannot go on: a command in the guest took longer than ${Math.round(timeoutMs / 1000)} s`;
         reject(new ProvisionError('command.timeout', what, { evidence: { command } }));
       }, timeoutMs);

@@ -1,37 +1,31 @@
-/** What becomes of the text a command writes. */
-import { scrub } from '../errors.ts';
+/** What is kept of the text a command writes. */
 
+/** Characters kept of each stream. */
 const KEPT = 1024 * 1024;
 
-/** Text with its secrets masked, a line at a time: a secret may come in two pieces. */
-export class Masked {
-  readonly #write: (text: string) => void;
-  #partial = '';
-
-  constructor(write: (text: string) => void) {
-    this.#write = write;
-  }
-
-  write(text: string): void {
-    const whole = this.#partial + text;
-    const end = whole.length > LONGEST_LINE ? whole.length : whole.lastIndexOf('\n') + 1;
-    this.#partial = whole.slice(end);
-    if (end > 0) this.#write(scrub(whole.slice(0, end)));
-  }
-
-  end(): void {
-    if (this.#partial !== '') this.#write(`${scrub(this.#partial)}\n`);
-    this.#partial = '';
-  }
-}
-
-const LONGEST_LINE = 256 * 1024;
-
-/** The end of a text, bounded. */
+/** The end of a text, bounded; it knows how much it has forgotten. */
 export class Tail {
-  text = '';
+  dropped = 0;
+  #parts: string[] = [];
+  #length = 0;
 
   add(more: string): void {
-    this.text = (this.text + more).slice(-KEPT);
+    this.#parts.push(more);
+    this.#length += more.length;
+    // Joined now and then, not for each piece: a joined text of 1 MiB is copied whole.
+    if (this.#length > 2 * KEPT) this.#trim();
+  }
+
+  get text(): string {
+    this.#trim();
+    return this.#parts[0] ?? '';
+  }
+
+  #trim(): void {
+    const whole = this.#parts.join('');
+    const kept = whole.slice(-KEPT);
+    this.dropped += whole.length - kept.length;
+    this.#parts = [kept];
+    this.#length = kept.length;
   }
 }

@@ -69,15 +69,24 @@ function parseFile(path: string): { file: RecipeFile; position: Position } {
   return { file: parsed.data, position };
 }
 
-/** Keys a recipe may have at `path`. */
+interface SchemaNode {
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly items?: SchemaNode;
+  readonly additionalProperties?: SchemaNode | boolean;
+  readonly anyOf?: readonly SchemaNode[];
+}
+
+/** Keys a recipe may have at `path`, whichever of its forms it takes. */
 function knownKeys(path: readonly PropertyKey[]): string[] {
-  let schema: unknown = z.toJSONSchema(recipeSchema, { io: 'input' });
+  const forms = (node: SchemaNode | boolean | undefined): SchemaNode[] =>
+    typeof node === 'object' ? [node, ...(node.anyOf ?? []).flatMap(forms)] : [];
+  let nodes = forms(z.toJSONSchema(recipeSchema, { io: 'input' }) as SchemaNode);
   for (const part of path) {
-    const at = schema as { properties?: Record<string, unknown>; items?: unknown; additionalProperties?: unknown };
-    schema = typeof part === 'number' ? at.items : (at.properties?.[String(part)] ?? at.additionalProperties);
+    nodes = nodes.flatMap((node) =>
+      forms(typeof part === 'number' ? node.items : (node.properties?.[String(part)] ?? node.additionalProperties)),
+    );
   }
-  const { properties, anyOf } = (schema ?? {}) as { properties?: object; anyOf?: { properties?: object }[] };
-  return [properties, ...(anyOf ?? []).map((one) => one.properties)].flatMap((one) => Object.keys(one ?? {}));
+  return [...new Set(nodes.flatMap((node) => Object.keys(node.properties ?? {})))];
 }
 
 function merge(base: Recipe, over: RecipeFile): Record<string, unknown> {
@@ -102,6 +111,7 @@ function absolutePaths(file: RecipeFile, folder: string): RecipeFile {
 function absoluteStep(step: RecipeStep, folder: string): RecipeStep {
   if ('upload' in step) return { ...step, upload: { ...step.upload, from: resolve(folder, step.upload.from) } };
   if (!('shell' in step)) return step;
+  if (Array.isArray(step.shell)) return step;
   if (typeof step.shell === 'string') {
     return /^\.{1,2}\/\S+$/.test(step.shell) ? { ...step, shell: resolve(folder, step.shell) } : step;
   }
@@ -120,7 +130,9 @@ function missingFiles(file: RecipeFile, folder: string): string[] {
           ? /^\.{0,2}\/\S+$/.test(shell)
             ? shell
             : undefined
-          : shell?.file;
+          : Array.isArray(shell)
+            ? undefined
+            : shell?.file;
     if (named !== undefined && !named.includes('${') && !existsSync(resolve(folder, named))) {
       problems.push(`provision.${index}: there is no file ${named}`);
     }

@@ -27,7 +27,7 @@ export function describeIssues(
   known: (path: readonly PropertyKey[]) => readonly string[],
   at: Position,
 ): string[] {
-  return error.issues.flatMap((issue) => {
+  return error.issues.flatMap(nearestForm).flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => {
         const meant = nearest(key, known(issue.path));
@@ -38,6 +38,30 @@ export function describeIssues(
     const path = issue.path.length > 0 ? `${issue.path.map(String).join('.')}: ` : '';
     return [`${place(issue.path, at)}${path}${issue.message}`];
   });
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** What is wrong with the form of a union that comes nearest: the one with the fewest keys too many or missing. */
+function nearestForm(issue: Issue): Issue[] {
+  if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
+  const cost = (issues: readonly Issue[]): number =>
+    issues.reduce((sum, one) => {
+      if (one.code === 'unrecognized_keys') return sum + one.keys.length * (one.path.length === 0 ? 2 : 1);
+      // A value of another kind altogether: text where a mapping stands.
+      return sum + (one.path.length === 0 ? 10 : 1);
+    }, 0);
+  const best = [...issue.errors].sort((a, b) => cost(a) - cost(b))[0] ?? [];
+  if (best.some((one) => one.path.length === 0 && one.code !== 'unrecognized_keys')) return [issue];
+  // A key that is misspelt is missing too; the misspelling tells more.
+  const misspelt = best.some((one) => one.code === 'unrecognized_keys');
+  const told = misspelt ? best.filter((one) => !isMissing(one)) : best;
+  return told.flatMap((one) => nearestForm({ ...one, path: [...issue.path, ...one.path] } as Issue));
+}
+
+function isMissing(issue: Issue): boolean {
+  if (issue.code === 'invalid_union') return issue.errors.every((form) => form.some(isMissing));
+  return /received undefined$/.test(issue.message);
 }
 
 function place(path: readonly PropertyKey[], at: Position): string {

@@ -1,63 +1,15 @@
 import { z } from 'zod';
 import { parseSize } from '../formats/human.ts';
-import type { Step } from '../guest/steps.ts';
 import { ARCHITECTURES } from '../machine/arch.ts';
 import { NIC_MODELS } from '../machine/board.ts';
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
+import { type source, step } from './step-schema.ts';
 
 const size = z
   .union([z.string(), z.number()])
   .refine((value) => parseSize(value) !== undefined, 'a size is a number with K, M, G or T: 512M, 4G')
   .describe('bytes, or a number with K, M, G or T (binary)');
-const mode = z
-  .union([z.number().int().min(0).max(0o7777), z.string().regex(/^0?[0-7]{3,4}$/, 'a mode is octal digits: "0755"')])
-  .describe('permission bits; as text they are octal');
 const text = z.string().min(1);
-const name = text.optional().describe('shown in the progress and in errors');
-const source = z.enum(['cloudimg', 'packages']);
-const sources = z.array(source).optional().describe('run the step only for these sources');
-const arch = z.array(z.enum(ARCHITECTURES)).optional().describe('run the step only for these architectures');
-
-const step = z
-  .union([
-    z.strictObject({
-      name,
-      sources,
-      arch,
-      packages: z.union([
-        z.array(text),
-        z.strictObject({
-          install: z.array(text),
-          remove: z.array(text).optional(),
-          recommends: z.boolean().optional(),
-        }),
-      ]),
-    }),
-    z.strictObject({ name, sources, arch, upload: z.strictObject({ from: text, to: text, mode: mode.optional() }) }),
-    z.strictObject({
-      name,
-      sources,
-      arch,
-      shell: z.union([
-        text,
-        z.strictObject({
-          script: text.optional(),
-          file: text.optional(),
-          env: z.record(z.string(), z.string()).optional(),
-          args: z.array(z.string()).optional(),
-        }),
-      ]),
-    }),
-    z.strictObject({
-      name,
-      sources,
-      arch,
-      write: z.strictObject({ path: text, content: z.string(), mode: mode.optional() }),
-    }),
-    z.strictObject({ name, sources, arch, reboot: z.literal(true) }),
-  ])
-  .describe('one of packages, upload, shell, write, reboot');
-
 const variable = z.strictObject({
   type: z.enum(['string', 'number', 'boolean', 'size']).default('string'),
   describe: text,
@@ -134,45 +86,11 @@ export const recipeFileSchema = recipeSchema
 export type RecipeInput = z.input<typeof recipeSchema>;
 export type Recipe = z.output<typeof recipeSchema>;
 export type RecipeFile = z.output<typeof recipeFileSchema>;
-export type RecipeStep = z.output<typeof step>;
+export type { RecipeStep } from './step-schema.ts';
+export { toGuestStep } from './step-schema.ts';
 export type SourceKind = z.output<typeof source>;
 
 /** Gives a catalogue entry its type; what it holds is checked when it is read. */
 export function defineRecipe(recipe: RecipeInput): RecipeInput {
   return recipe;
-}
-
-/** The step as the guest runs it. A `shell` that is one line naming a file beside the recipe is that file. */
-export function toGuestStep(step: RecipeStep): Step {
-  const named = step.name === undefined ? {} : { name: step.name };
-  if ('packages' in step) {
-    const list = Array.isArray(step.packages) ? { install: step.packages } : step.packages;
-    return { kind: 'packages', ...named, ...defined(list) } as Step;
-  }
-  if ('upload' in step) {
-    const { from, to } = step.upload;
-    return { kind: 'upload', ...named, from, to, ...modeOf(step.upload.mode) };
-  }
-  if ('write' in step) {
-    const { path, content } = step.write;
-    return { kind: 'write', ...named, path, content, ...modeOf(step.write.mode) };
-  }
-  if ('shell' in step) {
-    const shell = typeof step.shell === 'string' ? shellText(step.shell) : defined(step.shell);
-    return { kind: 'shell', ...named, ...shell } as Step;
-  }
-  return { kind: 'reboot', ...named };
-}
-
-function shellText(value: string): { file: string } | { script: string } {
-  return /^(\.{0,2}\/)[^\s]+$/.test(value) ? { file: value } : { script: value };
-}
-
-function modeOf(value: string | number | undefined): { mode?: number } {
-  if (value === undefined) return {};
-  return { mode: typeof value === 'number' ? value : Number.parseInt(value, 8) };
-}
-
-function defined<T extends object>(value: T): T {
-  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
 }

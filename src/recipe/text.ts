@@ -77,11 +77,14 @@ function describeStep(step: Plan['steps'][number]): string {
     case 'packages':
       return step.install.join(' ');
     case 'upload':
+    case 'download':
       return `${step.from} → ${step.to}`;
     case 'shell':
       return step.file ?? (step.script ?? '').split('\n', 1)[0] ?? '';
     case 'write':
       return step.path;
+    case 'breakpoint':
+      return step.note ?? '';
     default:
       return '';
   }

@@ -140,9 +140,16 @@ test('a request that the lost connection leaves without an answer is an error wi
   expect(isComposeError((ended as { error: unknown }).error)).toBe(true);
 });
 
-test('a command that takes too long ends with an error that says so, and the session goes on', async () => {
+test('a command that takes too long is ended in the guest, its error says so, and the session goes on', async () => {
+  let slow: FakeExec['channel'] | undefined;
   await using guest = await fake(({ channel, command }) => {
+    if (command === 'slow') slow = channel;
     if (command === 'quick') answer(channel, 0, 'there');
+    if (/k 4242 TERM$/.test(command)) {
+      slow?.exit('TERM', false, '');
+      slow?.end();
+      answer(channel, 0);
+    }
   });
   await using session = await logIn(guest);
   const ended = await settle(session.exec('slow', { timeoutMs: 300 }), 4000);

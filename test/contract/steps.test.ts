@@ -190,3 +190,133 @@ test('cloud-init: a failure has its report and the end of its log', async () => 
   expect(text).toContain('module x');
   expect(text).toContain('boom');
 });
+
+const SHELL = { kind: 'shell', script: 'x' } as const;
+
+/** Status of each run of the script in turn; the last one holds for all further ones. */
+function scriptOf(...statuses: readonly number[]): Promise<FakeSsh> {
+  let round = 0;
+  return guestOf([
+    [
+      /exec '\/var\/tmp/,
+      ({ channel }) => answer(channel, statuses[Math.min(round++, statuses.length - 1)] ?? 0, '', 'why\n'),
+    ],
+  ]);
+}
+
+const ENDS: readonly [
+  what: string,
+  statuses: readonly number[],
+  step: Partial<Step>,
+  code: string | undefined,
+  warnings: number,
+][] = [
+  ['a status that the step accepts is success', [194], { exitCodes: [0, 194] } as Partial<Step>, undefined, 0],
+  ['with statuses of its own 0 may be a failure', [0], { exitCodes: [3] } as Partial<Step>, 'step.failed', 0],
+  ['it is tried again as often as it says, each time told', [1, 1, 0], { retries: 2 }, undefined, 2],
+  ['no more often than it says', [1], { retries: 2 }, 'step.failed', 2],
+  ['a failure that is allowed is told and passed over', [1], { allowFailure: true }, undefined, 1],
+];
+test.each(ENDS)('a shell step: %s', async (_what, statuses, step, code, warnings) => {
+  await using guest = await scriptOf(...statuses);
+  const { ended, events } = await run(guest, [{ ...SHELL, ...step } as Step]);
+  if (code === undefined) expect(ended.how).toBe('resolved');
+  else expect(ended).toMatchObject({ how: 'rejected', error: { code } });
+  const told = events.filter((event) => event.type === 'log' && event.level === 'warn');
+  expect(told).toHaveLength(warnings);
+  for (const event of told) expect(JSON.stringify(event)).toContain('status 1');
+});
+
+test('a lost connection is never retried nor allowed', async () => {
+  await using guest = await guestOf([[/exec '\/var\/tmp/, ({ drop }) => drop()]]);
+  const { ended } = await run(guest, [{ ...SHELL, retries: 5, allowFailure: true }]);
+  expect(ended).toMatchObject({ how: 'rejected', error: { code: 'ssh.lost' } });
+  expect(guest.commands.filter((command) => /exec '\/var\/tmp/.test(command))).toHaveLength(1);
+});
+
+test('a step that takes too long is its own failure, and is ended in the guest', async () => {
+  let slow: FakeExec['channel'] | undefined;
+  await using guest = await guestOf([
+    [
+      /exec '\/var\/tmp/,
+      ({ channel }) => {
+        slow = channel;
+      },
+    ],
+    [
+      /k 4242 TERM$/,
+      ({ channel }) => {
+        slow?.exit('TERM', false, '');
+        slow?.end();
+        answer(channel, 0);
+      },
+    ],
+  ]);
+  const { ended, events } = await run(guest, [{ ...SHELL, timeoutMs: 400, retries: 1 }]);
+  expect(ended).toMatchObject({ how: 'rejected', error: { code: 'step.timeout', exitCode: 6 } });
+  expect(JSON.stringify(events)).toContain('try 1 of 2 failed: Cannot finish step 1: shell: it took longer than');
+});
+
+test('a step that ends the connection logs in again', async () => {
+  await using guest = await guestOf([
+    [
+      /exec '\/var\/tmp/,
+      ({ channel, drop }) => {
+        answer(channel, 0);
+        setTimeout(drop, 150);
+      },
+    ],
+  ]);
+  const { ended } = await run(guest, [
+    { ...SHELL, expectDisconnect: true },
+    { kind: 'shell', script: 'y' },
+  ]);
+  expect(ended.how).toBe('resolved');
+  expect(guest.connections).toBe(2);
+});
+
+test('one that says so and leaves the connection as it is fails', async () => {
+  await using guest = await guestOf([]);
+  const { ended } = await run(guest, [{ ...SHELL, expectDisconnect: true, retries: 3 }], { budgetMs: 600 });
+  expect(ended).toMatchObject({ how: 'rejected', error: { code: 'step.no-disconnect' } });
+});
+
+test('a breakpoint without anybody there is told and passed; downloads without a folder are refused', async () => {
+  await using guest = await guestOf([]);
+  const { ended, events } = await run(guest, [{ kind: 'breakpoint' }, { kind: 'download', from: '/a', to: 'a' }]);
+  expect(JSON.stringify(events)).toContain('nobody is there');
+  expect(ended).toMatchObject({ how: 'rejected', error: { code: 'download.no-folder' } });
+});
+
+test('whoever is asked may have a step run once more', async () => {
+  await using guest = await scriptOf(1, 0);
+  const session = await logIn(guest);
+  const asked: string[] = [];
+  const last = await runSteps(
+    {
+      session,
+      reconnect: () => logIn(guest),
+      steps: [{ ...SHELL, name: 'mine' }],
+      onFailure: async ({ title, error }) => {
+        asked.push(`${title} ${(error as { code: string }).code}`);
+        return 'retry';
+      },
+    },
+    { emit: () => {}, signal: new AbortController().signal },
+  );
+  await last[Symbol.asyncDispose]();
+  expect(asked).toEqual(['step 1: mine step.failed']);
+});
+
+test('interpreter, folder, account and arguments are words of their own', async () => {
+  await using guest = await guestOf([]);
+  const step = { ...SHELL, interpreter: 'python3 -u', args: ["a'b", '$c'], cwd: '/srv/x y', user: 'www-data' };
+  await run(guest, [step]);
+  const ran = guest.commands.find((command) => command.includes('python3')) ?? '';
+  expect(ran).toMatch(/^exec su -s \/bin\/sh -c '/);
+  expect(ran).toMatch(/ 'www-data'$/);
+  const inner = ran.slice(ran.indexOf("'") + 1, ran.lastIndexOf("' 'www-data'")).replaceAll("'\\''", "'");
+  expect(inner).toMatch(
+    /^cd '\/srv\/x y' && exec 'python3' '-u' '\/var\/tmp\/compose-[0-9a-f]{16}\/script' 'a'\\''b' '\$c'$/,
+  );
+});

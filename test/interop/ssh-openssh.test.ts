@@ -248,13 +248,13 @@ real(named('a host file that is not there is an error with a code, and it names 
   expect(error.message).toContain('/nowhere/at/all');
 });
 
-real(named('an upload the guest cannot store is an error with what tar said'), async () => {
+real(named('an upload the guest cannot store is an error with what it said'), async () => {
   await using server = await serve();
   await using session = await logIn(server);
   const file = { path: '/proc/nothing/here', content: new Uint8Array(4 * 1024 * 1024) };
   const ended = await settle(upload(session, [file]), 8000);
-  expect(ended).toMatchObject({ how: 'rejected', error: { code: 'command.failed' } });
-  expect(JSON.stringify((ended as { error: unknown }).error)).toMatch(/tar/);
+  expect(ended).toMatchObject({ how: 'rejected', error: { code: 'upload.failed' } });
+  expect(JSON.stringify((ended as { error: unknown }).error)).toMatch(/mkdir/);
 });
 
 real(named('steps: write, upload, shell with arguments and variables, in order, nothing left behind'), async () => {

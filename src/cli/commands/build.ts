@@ -1,12 +1,14 @@
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
+import { ON_ERROR, type OnError } from '../../build/on-error.ts';
 import type { AcceleratorPolicy } from '../../machine/accelerator.ts';
 import { artifactText } from '../artifact-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { type PackFlags, packFlags, packSettings } from '../pack-flags.ts';
 import { planOptions, type RecipeFlags, recipeFlags } from '../recipe-flags.ts';
 
-type Flags = RecipeFlags & PackFlags & { out: string; accelerator: AcceleratorPolicy; 'keep-run': boolean };
+type Flags = RecipeFlags &
+  PackFlags & { out: string; accelerator: AcceleratorPolicy; 'keep-run': boolean; 'on-error': OnError };
 
 export const buildVerb: Verb<Flags> = {
   command: 'build <recipe>',
@@ -24,11 +26,17 @@ export const buildVerb: Verb<Flags> = {
         default: 'auto' as const,
         describe: 'KVM where it works; require it; or emulate',
       },
+      'on-error': {
+        choices: ON_ERROR,
+        default: 'keep' as const,
+        describe: 'of a build that fails keep the run folder, remove it, open a shell in the guest, or ask',
+      },
       'keep-run': { type: 'boolean', default: false, describe: "keep the run folder with the guest's disk and logs" },
     }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
     const { build } = await import('../../build/build.ts');
     const { timingText } = await import('../../build/timings.ts');
+    const { operatorAt } = await import('../operator.ts');
     const result = await build(
       {
         ...planOptions(flags),
@@ -36,6 +44,8 @@ export const buildVerb: Verb<Flags> = {
         out: resolve(flags.out),
         accelerator: flags.accelerator,
         keepRun: flags['keep-run'],
+        onError: flags['on-error'],
+        operator: operatorAt(process.stdin, process.stderr, context),
       },
       context,
     );

@@ -26,6 +26,8 @@ export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean
   const running = new Map<string, Running>();
   let drawn = 0;
   let frame = 0;
+  /** Lines that wait while somebody else has the terminal. */
+  let waiting: string[] | undefined;
 
   const erase = (): void => {
     if (drawn > 0) screen.write(`\u001b[${drawn}A\r${ERASE_BELOW}`);
@@ -34,6 +36,7 @@ export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean
   const clip = (text: string): string =>
     text.length < screen.columns ? text : `${text.slice(0, screen.columns - 2)}…`;
   const draw = (): void => {
+    if (waiting !== undefined) return;
     const lines: string[] = [];
     for (const [phase, state] of running) {
       const spinner = SPINNER[frame % SPINNER.length] ?? '';
@@ -45,6 +48,10 @@ export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean
     drawn = lines.length;
   };
   const print = (text: string): void => {
+    if (waiting !== undefined) {
+      waiting.push(text);
+      return;
+    }
     erase();
     screen.write(`${scrub(text)}\n`);
     draw();
@@ -91,6 +98,16 @@ export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean
           }
           break;
         }
+        case 'terminal':
+          if (event.state === 'taken') {
+            erase();
+            waiting ??= [];
+          } else {
+            const lines = waiting ?? [];
+            waiting = undefined;
+            for (const line of lines) print(line);
+          }
+          break;
         case 'artifact':
           print(`${paint('cyan', '▣')} ${event.file}  ${event.filetype}  ${humanSize(event.size)}`);
       }
@@ -98,6 +115,7 @@ export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean
     close() {
       clearInterval(timer);
       running.clear();
+      waiting = undefined;
       erase();
     },
   };
