@@ -2,11 +2,13 @@
 # Installs the Debian packages the tests use: the host's side of compose, and the real tools that read its bytes.
 set -eu
 packages="
-  qemu-system-x86 qemu-utils ovmf mmdebstrap debian-archive-keyring gpgv libdeflate0
+  qemu-system-x86 qemu-system-arm qemu-utils ovmf qemu-efi-aarch64 swtpm swtpm-tools
+  mmdebstrap debian-archive-keyring gpgv libdeflate0 libisal2
   e2fsprogs mtools dosfstools gdisk fdisk util-linux xfsprogs btrfs-progs
   cryptsetup-bin ntfs-3g exfatprogs squashfs-tools
   acl attr busybox-static bzip2 db-util dropbear-bin genisoimage libarchive-tools fuse3 libnbd-bin nbdkit openssh-client openssh-server
-  grub-common lbzip2 lvm2 p7zip-full pbzip2 pigz python3 rpm strace sudo tmux xorriso xz-utils
+  cpio fish initramfs-tools-core isolinux lz4 opendoas syslinux-common tcsh zstd
+  grub-common grub-efi-amd64-bin lbzip2 lvm2 p7zip-full pbzip2 pigz python3 rpm strace sudo tmux xorriso xz-utils
 "
 missing=""
 for package in $packages; do
