@@ -32,7 +32,7 @@ describe.skipIf(missing)(`QMP of a real QEMU${missing ? ` (skipped: ${QEMU} is n
     const argv = ['-name', 'real', '-machine', 'none', '-nodefaults', '-no-user-config', '-display', 'none'];
     qemu = await startQemu(QEMU, [...argv, ...ring, ...sockets], folder);
     const up = (): boolean => existsSync(join(folder, 'qmp')) && existsSync(join(folder, 'plain'));
-    await expect.poll(up, { timeout: 20_000 }).toBe(true);
+    for (const end = Date.now() + 20_000; !up() && Date.now() < end; ) await new Promise((go) => setTimeout(go, 10));
     const signal = AbortSignal.timeout(20_000);
     session = await QmpSession.connect(join(folder, 'qmp'), { signal, log: join(folder, 'qmp.log') });
     schema = await session.schema();
@@ -97,7 +97,7 @@ describe.skipIf(missing)(`QMP of a real QEMU${missing ? ` (skipped: ${QEMU} is n
       if (!(error instanceof Error)) continue;
       // It has no disk, no screen and no key to press; that it knows the command is what counts.
       expect([command, error]).toEqual([command, expect.objectContaining({ code: 'qmp.refused' })]);
-      expect(error.message).not.toMatch(/CommandNotFound|Parameter '|is unexpected/);
+      expect(error.message).not.toMatch(/is unexpected|is missing|Invalid parameter|does not accept/);
     }
   });
 
@@ -154,6 +154,7 @@ describe.skipIf(missing)(`QMP of a real QEMU${missing ? ` (skipped: ${QEMU} is n
     expect(session.version).toBe(
       (({ qemu: { major, minor, micro } }) => `${major}.${minor}.${micro}`)(await session.command('query-version')),
     );
+    await session.command('cont');
     const events = session.events(['STOP', 'RESUME', 'POWERDOWN']);
     await session.command('stop');
     expect(await session.command('query-status')).toMatchObject({ status: 'paused', running: false });
@@ -162,9 +163,9 @@ describe.skipIf(missing)(`QMP of a real QEMU${missing ? ` (skipped: ${QEMU} is n
     const seen: string[] = [];
     for await (const { event, at } of events) {
       expect(Math.abs(at / 1000 - Date.now())).toBeLessThan(60_000);
-      if (seen.push(event) === 4) break;
+      if (seen.push(event) === 3) break;
     }
-    expect(seen.slice(-3)).toEqual(['STOP', 'RESUME', 'POWERDOWN']);
+    expect(seen).toEqual(['STOP', 'RESUME', 'POWERDOWN']);
     expect(await session.command('ringbuf-read', { device: 'ring0', size: 8 })).toBe('');
     const chardevs = await session.command('query-chardev');
     expect(chardevs.map(({ label }) => label)).toContain('ring0');
