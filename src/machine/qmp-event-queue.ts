@@ -44,10 +44,11 @@ export class EventQueue implements AsyncIterableIterator<QmpEvent, undefined, un
     if (waiter !== undefined) waiter.resolve({ done: false, value: event });
     else if (this.#queued.length < MAX_QUEUED) this.#queued.push(event);
     else {
-      const what = `Cannot follow QEMU's events: over ${MAX_QUEUED} of them wait to be read (${event.event})`;
-      const error = new MachineError('qmp.events-lost', what, {
-        hint: 'Ask only for the events that are wanted, and read them without waiting for other things.',
-      });
+      const error = new MachineError(
+        'qmp.events-lost',
+        `Cannot follow the events of QEMU: over ${MAX_QUEUED} of them wait to be read (${event.event})`,
+        { hint: 'Ask only for the events that are wanted, and read them without waiting for other things.' },
+      );
       this.end({ error });
     }
   }

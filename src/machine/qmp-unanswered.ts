@@ -41,8 +41,10 @@ export class Unanswered {
   add(command: string, options: QmpCommandOptions): Promise<unknown> {
     const { timeoutMs: limit = COMMAND_MS, signal, secret = false } = options;
     if (this.#sent.size >= MAX_UNANSWERED) {
-      const what = `Cannot ${command} in QEMU: it has not answered ${MAX_UNANSWERED} commands`;
-      throw new MachineError('qmp.busy', what, { hint: RUN_FOLDER, evidence: { command } });
+      throw new MachineError('qmp.busy', `Cannot ${command} in QEMU: it has not answered ${MAX_UNANSWERED} commands`, {
+        hint: RUN_FOLDER,
+        evidence: { command },
+      });
     }
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
@@ -60,8 +62,12 @@ export class Unanswered {
       };
       const onAbort = (): void => giveUp(signal?.reason);
       const timer = setTimeout(() => {
-        const what = `Cannot ${command} in QEMU: no answer within ${limit} ms`;
-        giveUp(new MachineError('qmp.timeout', what, { hint: RUN_FOLDER, evidence: { command } }));
+        giveUp(
+          new MachineError('qmp.timeout', `Cannot ${command} in QEMU: no answer within ${limit} ms`, {
+            hint: RUN_FOLDER,
+            evidence: { command },
+          }),
+        );
       }, limit);
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#sent.set(id, sent);

@@ -171,8 +171,8 @@ export class QmpSession implements AsyncDisposable {
     this.#socket.destroy();
     this.#onGreeting?.reject(error('connect'));
     this.#unanswered.rejectAll(error);
-    const closed = told instanceof MachineError && told.code === 'qmp.closed';
-    for (const queue of [...this.#queues.keys()]) queue.end(closed ? {} : { error: told });
+    const clean = told instanceof MachineError && told.code === 'qmp.closed';
+    for (const queue of [...this.#queues.keys()]) queue.end(clean ? {} : { error: told });
     this.#listeners.clear();
   }
 
@@ -272,7 +272,7 @@ export class QmpSession implements AsyncDisposable {
 
   /** Ends the session. Commands under way are rejected with `qmp.closed`; nothing is sent to QEMU. May be called again. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#end((command) => new MachineError('qmp.closed', `Cannot ${command} in QEMU: the QMP session is over`), true);
+    this.#end((command) => closed(command, 'the QMP session is over'), true);
     await this.#socketClosed;
     await this.#log?.end();
   }
@@ -285,14 +285,24 @@ function refused({ command, secret }: Sent, errorClass: string, description: str
   });
 }
 
+function closed(command: string, why: string, cause?: unknown): MachineError {
+  return new MachineError('qmp.closed', `Cannot ${command} in QEMU: ${why}`, {
+    hint: RUN_FOLDER,
+    evidence: { command },
+    cause,
+  });
+}
+
 function closedByPeer(command: string, cause?: unknown): MachineError {
-  const what = `Cannot ${command} in QEMU: it closed the QMP socket`;
-  return new MachineError('qmp.closed', what, { hint: RUN_FOLDER, evidence: { command }, cause });
+  return closed(command, 'it closed the QMP socket', cause);
 }
 
 function unreachable(cause: NodeJS.ErrnoException): MachineError {
-  const what = `Cannot talk to QEMU: its QMP socket does not answer (${cause.code ?? cause.message})`;
-  return new MachineError('qmp.unreachable', what, { hint: RUN_FOLDER, cause });
+  const why = cause.code ?? cause.message;
+  return new MachineError('qmp.unreachable', `Cannot talk to QEMU: its QMP socket does not answer (${why})`, {
+    hint: RUN_FOLDER,
+    cause,
+  });
 }
 
 /** What a promise comes to within `ms`; undefined when it is late, fails, or the signal is aborted. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -189,6 +189,95 @@ describe.skipIf(missing)(`QMP of a real QEMU${missing ? ` (skipped: ${QEMU} is n
     expect(await qemu.exited).toEqual({ code: 0, signal: null });
     expect(await messageOf(session.command('stop'))).toMatchObject({ code: 'qmp.closed' });
   });
+});
+
+const LIVE = `a machine of a real QEMU that never runs${missing ? ` (skipped: ${QEMU} is not installed)` : ''}`;
+/** Devices that do what the commands ask for; the guest is paused before its first instruction. */
+test.skipIf(missing)(`${LIVE} does what it is told`, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'qmp-live-'));
+  const at = (name: string): string => join(folder, name);
+  try {
+    for (const name of ['disk', 'one.iso', 'two.iso']) await writeFile(at(name), Buffer.alloc(1 << 20, name));
+    const devices = [
+      ['-drive', `if=none,id=drive0,node-name=node0,format=raw,file=${at('disk')}`],
+      ['-device', 'virtio-blk-pci,id=disk0,drive=drive0'],
+      [
+        '-drive',
+        `if=none,id=drive1,media=cdrom,format=raw,file=${at('one.iso')}`,
+        '-device',
+        'ide-cd,id=cd0,drive=drive1',
+      ],
+      ['-device', 'VGA,id=vga0', '-device', 'qemu-xhci', '-device', 'usb-kbd,id=kbd0'],
+      ['-vnc', `unix:${at('vnc')},password=on`, '-qmp', `unix:${at('qmp')},server=on,wait=off`],
+    ].flat();
+    const argv = ['-S', '-machine', 'q35', '-accel', 'tcg', '-m', '64M', '-nodefaults', '-no-user-config', ...devices];
+    await using qemu = await startQemu(QEMU, argv, folder);
+    for (const end = Date.now() + 20_000; !existsSync(at('qmp')) && Date.now() < end; ) {
+      await new Promise((go) => setTimeout(go, 10));
+    }
+    await using session = await QmpSession.connect(at('qmp'), { signal: AbortSignal.timeout(20_000) });
+    const events = session.events(['DEVICE_TRAY_MOVED', 'DEVICE_DELETED']);
+    expect(await session.command('query-status')).toMatchObject({ status: 'prelaunch', running: false });
+    expect(await session.command('query-cpus-fast')).toMatchObject([{ 'cpu-index': 0 }]);
+
+    await session.command('screendump', { filename: at('a.ppm'), device: 'vga0', head: 0, format: 'ppm' });
+    expect((await readFile(at('a.ppm'))).subarray(0, 2).toString()).toBe('P6');
+    await session.command('screendump', { filename: at('a.png'), format: 'png' });
+    expect((await readFile(at('a.png'))).subarray(1, 4).toString()).toBe('PNG');
+    await session.command('send-key', { keys: SAMPLE_ARGUMENTS['send-key'].keys, 'hold-time': 1 });
+    await session.command('input-send-event', {
+      events: [{ type: 'key', data: { down: true, key: { type: 'qcode', data: 'ret' } } }],
+    });
+
+    expect(await session.command('query-vnc')).toMatchObject({ enabled: true, auth: 'vnc' });
+    await session.command('set_password', { protocol: 'vnc', password: 'pass-of-a-sample', connected: 'keep' });
+    await session.command('expire_password', { protocol: 'vnc', time: '+60' });
+
+    const medium = async (): Promise<string | undefined> =>
+      (await session.command('query-block')).find(({ device }) => device === 'drive1')?.inserted?.image.filename;
+    expect(await medium()).toBe(at('one.iso'));
+    await session.command('blockdev-change-medium', { id: 'cd0', filename: at('two.iso'), format: 'raw' });
+    expect(await medium()).toBe(at('two.iso'));
+    await session.command('blockdev-open-tray', { id: 'cd0' });
+    await session.command('blockdev-remove-medium', { id: 'cd0' });
+    expect(await medium()).toBeUndefined();
+    await session.command('blockdev-close-tray', { id: 'cd0' });
+    await session.command('blockdev-change-medium', { id: 'cd0', filename: at('one.iso'), format: 'raw' });
+    await session.command('eject', { id: 'cd0' });
+    expect(await medium()).toBeUndefined();
+
+    const snapshot = { device: 'drive0', 'snapshot-file': at('overlay'), 'snapshot-node-name': 'top', format: 'qcow2' };
+    await session.command('transaction', { actions: [{ type: 'blockdev-snapshot-sync', data: snapshot }] });
+    const top = { 'node-name': 'top', 'snapshot-file': at('overlay2'), format: 'qcow2' };
+    await session.command('blockdev-snapshot-sync', top);
+    const disk = (await session.command('query-block')).find(({ device }) => device === 'drive0');
+    expect(disk?.inserted).toMatchObject({ file: at('overlay2'), drv: 'qcow2', image: { 'virtual-size': 1 << 20 } });
+    const failing = { ...snapshot, device: 'no-such', 'snapshot-file': at('never') };
+    const undone = session.command('transaction', {
+      actions: [
+        { type: 'blockdev-snapshot-sync', data: { device: 'drive0', 'snapshot-file': at('undone'), format: 'qcow2' } },
+        { type: 'blockdev-snapshot-sync', data: failing },
+      ],
+    });
+    await expect(undone).rejects.toMatchObject({ code: 'qmp.refused', evidence: { command: 'transaction' } });
+    expect(await session.command('query-block')).toContainEqual(disk);
+    const stats = (await session.command('query-blockstats')).find(({ device }) => device === 'drive0');
+    expect(stats?.stats).toMatchObject({ wr_bytes: 0, failed_wr_operations: 0 });
+    expect((await session.command('query-blockstats', { 'query-nodes': true })).length).toBeGreaterThan(2);
+
+    await session.command('device_del', { id: 'kbd0' });
+    await session.command('set-action', { panic: 'exit-failure', reboot: 'shutdown' });
+    const seen: string[] = [];
+    for await (const { event } of events) {
+      seen.push(event);
+      if (event === 'DEVICE_DELETED') break;
+    }
+    expect(seen).toContain('DEVICE_TRAY_MOVED');
+    await session.command('quit');
+    expect(await qemu.exited).toMatchObject({ code: 0 });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });
 
 /** One command after the other on a socket of its own, whatever it is. */
