@@ -33,9 +33,11 @@ export class QmpLog {
 
   write(sign: QmpLogSign, text: string): void {
     if (this.#left <= 0 || this.#stream.writableEnded) return;
-    const cut = text.length > SHOWN_LINE ? `${text.slice(0, SHOWN_START)} … (${text.length} characters)` : text;
+    // Before it is cut: half a secret would not be found.
+    const clean = scrub(text);
+    const cut = clean.length > SHOWN_LINE ? `${clean.slice(0, SHOWN_START)} … (${clean.length} characters)` : clean;
     const ms = (performance.now() - this.#start).toFixed(1).padStart(10);
-    const line = `${ms} ${sign} ${scrub(cut)}\n`;
+    const line = `${ms} ${sign} ${cut}\n`;
     this.#left -= line.length;
     this.#stream.write(this.#left > 0 ? line : `${ms} ! the log is full\n`);
   }
