@@ -141,7 +141,7 @@ interface ScreenAndKeys {
     { readonly filename: string; readonly device?: string; readonly head?: number; readonly format?: 'ppm' | 'png' },
     unknown
   >;
-  /** Presses the keys together, and lets them go after `hold-time` ms (100 where it is not given). */
+  /** Presses the keys together, and lets them go after `hold-time` ms (100 where it is not given). A guest that does not run gets none. */
   'send-key': Command<{ readonly keys: readonly QmpKey[]; readonly 'hold-time'?: number }, unknown>;
   'input-send-event': Command<
     { readonly device?: string; readonly head?: number; readonly events: readonly QmpInput[] },
