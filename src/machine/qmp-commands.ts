@@ -28,7 +28,7 @@ export type QmpInput =
   /** Moves to `value`, 0 to 32767 across the screen. */
   | { readonly type: 'abs'; readonly data: { readonly axis: 'x' | 'y'; readonly value: number } };
 
-/** One of `device` and `node-name` says whose writes go to the new file from now on. */
+/** One of `device` and `node-name` says whose writes go to the new file; `node-name` needs a new name too. */
 export interface QmpSnapshot {
   readonly device?: string;
   readonly 'node-name'?: string;

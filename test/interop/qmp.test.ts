@@ -248,8 +248,8 @@ test.skipIf(missing)(`${LIVE} does what it is told`, async () => {
 
     const snapshot = { device: 'drive0', 'snapshot-file': at('overlay'), 'snapshot-node-name': 'top', format: 'qcow2' };
     await session.command('transaction', { actions: [{ type: 'blockdev-snapshot-sync', data: snapshot }] });
-    const top = { 'node-name': 'top', 'snapshot-file': at('overlay2'), format: 'qcow2' };
-    await session.command('blockdev-snapshot-sync', top);
+    const overlay = { 'snapshot-file': at('overlay2'), 'snapshot-node-name': 'top2', format: 'qcow2' };
+    await session.command('blockdev-snapshot-sync', { 'node-name': 'top', ...overlay });
     const disk = (await session.command('query-block')).find(({ device }) => device === 'drive0');
     expect(disk?.inserted).toMatchObject({ file: at('overlay2'), drv: 'qcow2', image: { 'virtual-size': 1 << 20 } });
     const failing = { ...snapshot, device: 'no-such', 'snapshot-file': at('never') };
