@@ -36,6 +36,8 @@ export interface MachineRun {
   readonly qmpSocket: string;
   readonly serialSocket: string;
   readonly serialLog: string;
+  /** A QMP socket for another process: a monitor takes one client at a time. */
+  readonly attachSocket?: string;
 }
 
 const MIB = 1024 * 1024;
@@ -56,6 +58,10 @@ export function machineArgv(spec: MachineSpec, run: MachineRun): string[] {
     '-mon',
     'chardev=qmp,mode=control',
   );
+  if (run.attachSocket !== undefined) {
+    argv.push('-chardev', `socket,id=attach,path=${escapeComma(run.attachSocket)},server=on,wait=off`);
+    argv.push('-mon', 'chardev=attach,mode=control');
+  }
   argv.push(
     '-chardev',
     `socket,id=serial0,path=${escapeComma(run.serialSocket)},server=on,wait=off,logfile=${escapeComma(run.serialLog)}`,

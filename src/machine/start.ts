@@ -9,6 +9,7 @@ import { QEMU } from './arch.ts';
 import { type Firmware, findFirmware, prepareFirmware } from './firmware.ts';
 import { type QemuExit, type QemuProcess, qemuDied, startQemu } from './process.ts';
 import { QmpSession } from './qmp.ts';
+import { recordRunning } from './running.ts';
 import { SerialConsole } from './serial.ts';
 import { type MachineSpec, machineArgv } from './spec.ts';
 
@@ -68,7 +69,8 @@ export async function startMachine(
     const qmpSocket = join(sockets.path, 'qmp');
     const serialSocket = join(sockets.path, 'serial');
     const serialLog = join(runDir, 'serial.log');
-    const argv = machineArgv(spec, { accelerator, firmware, qmpSocket, serialSocket, serialLog });
+    const attachSocket = join(sockets.path, 'attach');
+    const argv = machineArgv(spec, { accelerator, firmware, qmpSocket, serialSocket, serialLog, attachSocket });
     context.signal.throwIfAborted();
     const qemu = stack.use(await startQemu(QEMU[spec.arch], argv, runDir));
     const failed = new FailureLatch();
@@ -87,6 +89,8 @@ export async function startMachine(
         await SerialConsole.connect(serialSocket, { name: spec.name, emit: context.emit, onFailure }),
       );
       const ssh = spec.ssh ? await forwardedPort(qmp) : undefined;
+      const started = new Date().toISOString();
+      stack.use(await recordRunning(runDir, { name: spec.name, pid: qemu.pid, started, attachSocket, serialLog }));
       const machine = new Machine({ spec, argv, accelerator, firmware, qmp, serial, ssh, runDir, qemu, failed, stack });
       await qmp.command('cont', {});
       return machine;
