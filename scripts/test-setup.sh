@@ -6,7 +6,7 @@ packages="
   e2fsprogs mtools dosfstools gdisk fdisk util-linux xfsprogs btrfs-progs
   cryptsetup-bin ntfs-3g exfatprogs squashfs-tools
   acl attr busybox-static bzip2 db-util dropbear-bin genisoimage libarchive-tools fuse3 libnbd-bin nbdkit openssh-client openssh-server
-  grub-common lbzip2 lvm2 p7zip-full pbzip2 pigz python3 rpm strace sudo tmux xorriso xz-utils
+  console-setup file grub-common grub-pc-bin pngcheck lbzip2 lvm2 p7zip-full pbzip2 pigz python3 rpm strace sudo tmux xorriso xz-utils
 "
 missing=""
 for package in $packages; do

@@ -10,6 +10,7 @@ import { type Firmware, findFirmware, prepareFirmware } from './firmware.ts';
 import { type QemuExit, type QemuProcess, qemuDied, startQemu } from './process.ts';
 import { QmpSession } from './qmp.ts';
 import { recordRunning } from './running.ts';
+import { Screenshots } from './screenshots.ts';
 import { SerialConsole } from './serial.ts';
 import { type MachineSpec, machineArgv } from './spec.ts';
 
@@ -89,6 +90,7 @@ export async function startMachine(
         await SerialConsole.connect(serialSocket, { name: spec.name, emit: context.emit, onFailure }),
       );
       const ssh = spec.ssh ? await forwardedPort(qmp) : undefined;
+      stack.use(await Screenshots.start(qmp, { folder: join(runDir, 'screenshots') }));
       const started = new Date().toISOString();
       stack.use(await recordRunning(runDir, { name: spec.name, pid: qemu.pid, started, attachSocket, serialLog }));
       const machine = new Machine({ spec, argv, accelerator, firmware, qmp, serial, ssh, runDir, qemu, failed, stack });

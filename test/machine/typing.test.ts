@@ -7,7 +7,9 @@ import { random } from '../../fixtures/fuzz.ts';
 import { burners, grubConfig, grubGuest, NO_GRUB_ISO } from '../../fixtures/grub-iso.ts';
 import { quietContext } from '../../src/events.ts';
 import { parseKeys } from '../../src/machine/key-grammar.ts';
-import { Screen } from '../../src/machine/screen.ts';
+import { KEY_NAMES } from '../../src/machine/keys.ts';
+import { LAYOUTS, layout } from '../../src/machine/keys-layouts.ts';
+import { type QmpPort, Screen } from '../../src/machine/screen.ts';
 import { flat, type SerialTap, tapSerial } from '../../src/machine/serial-tap.ts';
 import { type RunningMachine, startMachine } from '../../src/machine/start.ts';
 import { Typist, type TypistOptions } from '../../src/machine/typist.ts';
@@ -132,6 +134,12 @@ test.skipIf(NO_GRUB_ISO)(
       code: 'typing.lost',
       evidence: { echoed: 'yz' },
     });
+    // QEMU itself says which keys it knows.
+    const port: QmpPort = guest.machine.qmp;
+    const schema = (await port.command('query-qmp-schema', {})) as { 'meta-type': string; values?: string[] }[];
+    const known = schema.find((type) => type['meta-type'] === 'enum' && type.values?.includes('bracket_left'))?.values;
+    const used = LAYOUTS.flatMap((name) => [...layout(name).values()].flat().flatMap((s) => [s.key, ...s.with]));
+    for (const key of [...Object.values(KEY_NAMES), ...used]) expect(known).toContain(key);
     await guest.machine.qmp.command('stop', {});
     await expect(typist.type(parseKeys('x'))).rejects.toMatchObject({ code: 'qmp.error' });
   },
