@@ -1,4 +1,4 @@
-import { scrub } from '../errors.ts';
+import { isComposeError, scrub } from '../errors.ts';
 import type { Attached } from '../machine/attach.ts';
 import { followFile } from '../machine/attach.ts';
 import type { Layout } from '../machine/keys-layouts.ts';
@@ -15,6 +15,9 @@ const SHARE = 5;
 /** Lines of the serial console under the screen, where the terminal has room for them. */
 const SERIAL_LINES = 6;
 const SERIAL_BACK = 8 * 1024;
+
+/** Such a machine shows its serial console alone; what is typed goes to its keyboard, as ever. */
+const NO_SCREEN = { lines: [] as string[], what: 'no display adapter, serial console' };
 
 const ENTER = '\u001b[?1049h\u001b[?25l\u001b[2J';
 const EXIT = '\u001b[?25h\u001b[?1049l';
@@ -60,17 +63,17 @@ export async function viewGuest(
     end ??= why;
     bell.ring();
   };
+  const onError = (error: unknown): void => {
+    // A machine that is paused refuses keys, and one that hangs is late with its picture; only a closed socket is the end.
+    if (isComposeError(error) && error.code !== 'qmp.closed') bell.ring();
+    else stop('machine ended');
+  };
   const onData = (data: string): void => {
     const { strokes, leave } = readTerminal(data, layout);
     const events = strokeEvents(strokes);
     if (events.length > 0) {
       // One after the other, in the order they were typed.
-      sending = sending
-        .then(() => attached.press(events))
-        .then(
-          () => bell.ring(),
-          () => stop('machine ended'),
-        );
+      sending = sending.then(() => attached.press(events)).then(() => bell.ring(), onError);
     }
     if (leave) stop('left');
   };
@@ -96,8 +99,8 @@ export async function viewGuest(
       const start = performance.now();
       try {
         await painter.paint(attached, serial);
-      } catch {
-        stop('machine ended');
+      } catch (error) {
+        onError(error);
       }
       const took = performance.now() - start;
       // Keys and serial text ask for a picture at once, but never for more than the host can give.
@@ -134,8 +137,12 @@ class Painter {
 
   async paint(attached: Attached, serial: SerialEnd): Promise<void> {
     const [columns, rows] = [this.#output.columns ?? 80, this.#output.rows ?? 24];
-    const { lines, what } = await frame(attached, { columns, rows: rows - 1, colors: colorsOf() });
-    const room = Math.min(SERIAL_LINES, rows - 2 - lines.length);
+    const canvas = { columns, rows: rows - 1, colors: colorsOf() };
+    const { lines, what } = await frame(attached, canvas).catch((error: unknown) => {
+      if (isComposeError(error) && error.code === 'screen.none') return NO_SCREEN;
+      throw error;
+    });
+    const room = Math.min(lines.length === 0 ? rows : SERIAL_LINES, rows - 2 - lines.length);
     const console = room > 0 ? ['', ...serial.last(room).map((line) => line.slice(0, columns))] : [];
     const whole = [...lines, ...console];
     while (whole.length < rows - 1) whole.push('');

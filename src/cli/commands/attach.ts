@@ -36,18 +36,21 @@ export const attachVerb: Verb<Flags> = {
     ['attach --serial', 'follow the serial console'],
   ],
   options: (yargs) =>
-    yargs
-      .positional('run', { type: 'string', describe: 'a run folder, its name, or the name of the recipe' })
-      .options({
-        screenshot: { type: 'string', describe: 'write the screen to this PNG file and end' },
-        serial: { type: 'boolean', default: false, describe: 'follow the serial console only; Ctrl-C ends it' },
-        keys: { type: 'string', describe: 'type this and end' },
-        layout: { choices: LAYOUTS, default: 'us' as const, describe: "the guest's keyboard layout" },
-      })
-      .conflicts('serial', ['screenshot', 'keys', 'json']) as unknown as Argv<Flags & GlobalOptions>,
+    yargs.positional('run', { type: 'string', describe: 'a run folder, its name, or the name of the recipe' }).options({
+      screenshot: { type: 'string', describe: 'write the screen to this PNG file and end' },
+      serial: { type: 'boolean', default: false, describe: 'follow the serial console only; Ctrl-C ends it' },
+      keys: { type: 'string', describe: 'type this and end' },
+      layout: { choices: LAYOUTS, default: 'us' as const, describe: "the guest's keyboard layout" },
+    }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
     // A mistake in the keys is told before anything is looked for.
     const steps = flags.keys === undefined ? undefined : parseKeys(flags.keys);
+    if (flags.serial && (flags.json || flags.keys !== undefined || flags.screenshot !== undefined)) {
+      throw new UsageError(
+        'usage',
+        'Cannot run this command: --serial goes with neither --keys, --screenshot nor --json',
+      );
+    }
     const run = await findRunning(flags.run);
     if (flags.serial) return followSerial(run, context.signal);
     await using attached = await attach(run, context.signal);
