@@ -73,9 +73,9 @@ test.skipIf(why)(
         const pane = (): Promise<string> => tmux('capture-pane', '-p');
         await eventually('the screen', async () => (/^grub> *$/m.test(await pane()) ? true : undefined));
         expect(await pane()).toContain('720x400 text · Ctrl-] leaves');
-        await tmux('send-keys', '-l', 'echo From_Tmux{1}');
+        await tmux('send-keys', '-l', 'echo From_Tmux:1');
         await tmux('send-keys', 'Enter');
-        await eventually('what was typed', async () => (/^From_Tmux\{1\} *$/m.test(await pane()) ? true : undefined));
+        await eventually('what was typed', async () => (/^From_Tmux:1 *$/m.test(await pane()) ? true : undefined));
         // A second one is told, not left to wait.
         const second = await compose(['attach', '--screenshot', png], { env });
         expect(second).toMatchObject({ status: 5, stderr: expect.stringContaining('attach.busy') });
@@ -89,7 +89,7 @@ test.skipIf(why)(
       const following = compose(['attach', '--serial'], { env });
       await shots.now();
       await machine[Symbol.asyncDispose]();
-      expect(await following).toMatchObject({ status: 0, stdout: expect.stringContaining('From_Tmux{1}') });
+      expect(await following).toMatchObject({ status: 0, stdout: expect.stringContaining('From_Tmux:1') });
       const after = await compose(['attach'], { env });
       expect(after).toMatchObject({ status: 2, stderr: expect.stringContaining('attach.none') });
       expect(existsSync(join(runDir, 'machine.json'))).toBe(false);
