@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -86,10 +86,20 @@ test.skipIf(why)(
       }
       expect((await machine.qmp.command('query-status', {})).running).toBe(true);
 
-      const following = compose(['attach', '--serial'], { env });
+      const following = spawn(process.execPath, [main, 'attach', '--serial'], {
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const status = new Promise((resolve) => following.once('close', resolve));
+      let followed = '';
+      following.stdout.setEncoding('utf8').on('data', (text: string) => {
+        followed += text;
+      });
+      await eventually('the serial console', async () => (/^From_Tmux:1$/m.test(followed) ? true : undefined));
       await shots.now();
       await machine[Symbol.asyncDispose]();
-      expect(await following).toMatchObject({ status: 0, stdout: expect.stringContaining('From_Tmux:1') });
+      expect(await status).toBe(0);
+      expect(followed).toContain('the machine of grub has ended');
       const after = await compose(['attach'], { env });
       expect(after).toMatchObject({ status: 2, stderr: expect.stringContaining('attach.none') });
       expect(existsSync(join(runDir, 'machine.json'))).toBe(false);
