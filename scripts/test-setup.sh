@@ -7,8 +7,8 @@ packages="
   e2fsprogs mtools dosfstools gdisk fdisk util-linux xfsprogs btrfs-progs
   cryptsetup-bin ntfs-3g exfatprogs squashfs-tools
   acl attr busybox-static bzip2 db-util dropbear-bin genisoimage libarchive-tools fuse3 libnbd-bin nbdkit openssh-client openssh-server
-  cpio fish initramfs-tools-core isolinux lz4 opendoas syslinux-common tcsh zstd
-  grub-common grub-efi-amd64-bin lbzip2 lvm2 p7zip-full pbzip2 pigz python3 rpm strace sudo tmux xorriso xz-utils
+  console-setup cpio file fish initramfs-tools-core isolinux lz4 opendoas pngcheck syslinux-common tcsh zstd
+  grub-common grub-efi-amd64-bin grub-pc-bin lbzip2 lvm2 p7zip-full pbzip2 pigz python3 rpm strace sudo tmux xorriso xz-utils
 "
 missing=""
 for package in $packages; do

@@ -4,6 +4,7 @@ import { hideBin } from 'yargs/helpers';
 import { UsageError } from '../errors.ts';
 import { packageVersion } from '../host/built-module.ts';
 import { commandOf, globalOptions, type Verb } from './command.ts';
+import { attachVerb } from './commands/attach.ts';
 import { benchVerb } from './commands/bench.ts';
 import { buildVerb } from './commands/build.ts';
 import { list, planVerb, show } from './commands/catalogue.ts';
@@ -20,6 +21,7 @@ const VERBS = [
   show,
   planVerb,
   buildVerb,
+  attachVerb,
   packVerb,
   inspectVerb,
   seedVerb,

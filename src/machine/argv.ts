@@ -16,6 +16,8 @@ export interface MachineRun {
   readonly serialLog: string;
   /** swtpm's control socket, where the machine has a TPM. */
   readonly tpmSocket?: string;
+  /** A QMP socket for another process: a monitor takes one client at a time. */
+  readonly attachSocket?: string;
 }
 
 const MIB = 1024 * 1024;
@@ -35,6 +37,10 @@ export function machineArgv(spec: MachineSpec, run: MachineRun): string[] {
   const socket = { server: 'on', wait: 'off' };
   argv.push('-chardev', joinOptions('socket', { id: 'qmp', path: run.qmpSocket, ...socket }));
   argv.push('-mon', 'chardev=qmp,mode=control');
+  if (run.attachSocket !== undefined) {
+    argv.push('-chardev', joinOptions('socket', { id: 'attach', path: run.attachSocket, ...socket }));
+    argv.push('-mon', 'chardev=attach,mode=control');
+  }
   const serial = { id: 'serial0', path: run.serialSocket, ...socket, logfile: run.serialLog };
   argv.push('-chardev', joinOptions('socket', serial), '-serial', 'chardev:serial0');
   argv.push('-device', board.pvpanic, '-device', 'virtio-rng-pci');

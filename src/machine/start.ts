@@ -11,6 +11,8 @@ import { BOARDS } from './board.ts';
 import { type Firmware, findFirmware, prepareFirmware } from './firmware.ts';
 import { type QemuExit, type QemuProcess, qemuDied, startQemu } from './process.ts';
 import { QmpSession } from './qmp.ts';
+import { recordRunning } from './running.ts';
+import { Screenshots } from './screenshots.ts';
 import { SerialConsole } from './serial.ts';
 import { checkSpec, type MachineSpec } from './spec.ts';
 import { startTpm } from './tpm.ts';
@@ -79,8 +81,9 @@ export async function startMachine(
     const serialSocket = join(sockets.path, 'serial');
     const serialLog = join(runDir, 'serial.log');
     const tpm = spec.tpm ? stack.use(await startTpm(sockets.path, runDir, { signal })) : undefined;
-    const run = { accelerator, firmware, qmpSocket, serialSocket, serialLog, ...(tpm && { tpmSocket: tpm.socket }) };
-    const argv = machineArgv(spec, run);
+    const attachSocket = join(sockets.path, 'attach');
+    const places = { qmpSocket, serialSocket, serialLog, attachSocket };
+    const argv = machineArgv(spec, { accelerator, firmware, ...places, ...(tpm && { tpmSocket: tpm.socket }) });
     context.signal.throwIfAborted();
     const qemu = stack.use(await startQemu(BOARDS[spec.arch].qemu, argv, runDir));
     const failed = new FailureLatch();
@@ -99,6 +102,9 @@ export async function startMachine(
         await SerialConsole.connect(serialSocket, { name: spec.name, emit: context.emit, onFailure }),
       );
       const forwards = await forwardedPorts(spec, qmp);
+      stack.use(await Screenshots.start(qmp, { folder: join(runDir, 'screenshots') }));
+      const started = new Date().toISOString();
+      stack.use(await recordRunning(runDir, { name: spec.name, pid: qemu.pid, started, attachSocket, serialLog }));
       const machine = new Machine({
         spec,
         argv,
