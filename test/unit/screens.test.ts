@@ -41,7 +41,7 @@ class FakeScreen {
     if (command === 'pmemsave') return writeFile(filename, this.memory);
     this.looks++;
     const { picture } = this;
-    if (picture === undefined) throw new MachineError('qmp.error', 'There is no console to take a screendump from');
+    if (picture === undefined) throw new MachineError('qmp.refused', 'There is no console to take a screendump from');
     const head = Buffer.from(`P6\n${picture.width} ${picture.height}\n255\n`);
     return writeFile(filename, Buffer.concat([head, picture.rgb]));
   }
