@@ -181,7 +181,11 @@ async function provisionGuest(
     const cloudInit = await inPhase(
       context,
       'cloud-init',
-      () => waitForCloudInit(session, { signal }),
+      async () => {
+        const status = await waitForCloudInit(session, { signal });
+        machine.milestones.reach('cloud-init', status);
+        return status;
+      },
       (status) => status,
     );
     const proxy = proxyForGuest(proxyFromEnvironment(process.env));
@@ -227,7 +231,7 @@ function logIn(
   hostKey: KeyPair,
   context: Context,
 ): Promise<GuestSession> {
-  const { ssh, failure, runDir, accelerator } = machine;
+  const { ssh, failure, runDir, accelerator, watch } = machine;
   return connectGuest(
     {
       host: ssh?.host ?? '127.0.0.1',
@@ -237,6 +241,7 @@ function logIn(
       hostKey: hostKey.publicKey,
       budgetMs: LOGIN_MS * accelerator.timeScale,
       failure,
+      watch,
       transcript: join(runDir, 'ssh.log'),
     },
     context,

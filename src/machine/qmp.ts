@@ -14,7 +14,23 @@ export interface QmpCommands {
   system_powerdown: { arguments: Record<string, never>; answer: unknown };
   system_reset: { arguments: Record<string, never>; answer: unknown };
   'human-monitor-command': { arguments: { 'command-line': string }; answer: string };
+  'query-blockstats': { arguments: Record<string, never>; answer: readonly BlockStats[] };
+  'query-cpus-fast': { arguments: Record<string, never>; answer: readonly { 'thread-id': number }[] };
+  'object-add': { arguments: { 'qom-type': string; id: string; [property: string]: unknown }; answer: unknown };
+  'object-del': { arguments: { id: string }; answer: unknown };
+  'set-action': { arguments: { reboot?: 'reset' | 'shutdown'; shutdown?: 'poweroff' | 'pause' }; answer: unknown };
   screendump: { arguments: { filename: string; format?: 'ppm' | 'png' }; answer: unknown };
+}
+
+/** Counters of one block device (qapi/block-core.json, BlockStats); those compose looks at. */
+export interface BlockStats {
+  readonly device?: string;
+  readonly stats: {
+    readonly rd_operations: number;
+    readonly wr_operations: number;
+    readonly flush_operations: number;
+    readonly wr_bytes: number;
+  };
 }
 
 interface Pending {

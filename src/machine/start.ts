@@ -2,47 +2,38 @@ import { existsSync, watch as watchFolder } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { MachineError } from '../errors.ts';
 import type { Context } from '../events.ts';
-import type { QmpEvent } from '../formats/qmp.ts';
 import { temporaryFolder } from '../host/folders.ts';
-import { type Accelerator, type AcceleratorPolicy, chooseAccelerator } from './accelerator.ts';
+import { type AcceleratorPolicy, chooseAccelerator } from './accelerator.ts';
 import { QEMU } from './arch.ts';
 import { type Firmware, findFirmware, prepareFirmware } from './firmware.ts';
-import { type QemuExit, type QemuProcess, qemuDied, startQemu } from './process.ts';
+import { Milestones } from './milestones.ts';
+import { qemuDied, startQemu } from './process.ts';
 import { QmpSession } from './qmp.ts';
+import { FailureLatch, Machine, type RunningMachine, within } from './running.ts';
 import { SerialConsole } from './serial.ts';
 import { type MachineSpec, machineArgv } from './spec.ts';
+import { Watch, type WatchBudgets, watchBudgets } from './watch-guest.ts';
 
-/** A guest that is running. SSH and shutdown exist only here. */
-export interface RunningMachine extends AsyncDisposable {
-  readonly spec: MachineSpec;
-  readonly argv: readonly string[];
-  readonly accelerator: Accelerator;
-  readonly firmware: Firmware | undefined;
-  readonly qemuVersion: string;
-  readonly pid: number;
-  /** Where the guest's port 22 is reached on this host; undefined without network. */
-  readonly ssh: { readonly host: string; readonly port: number } | undefined;
+export type { PowerOff, RunningMachine, StoppedMachine } from './running.ts';
+
+export interface StartOptions {
+  /** Folder for the evidence of the run. */
   readonly runDir: string;
-  readonly serial: SerialConsole;
-  readonly qmp: QmpSession;
-  /** Rejects as soon as the guest or QEMU has failed; stays pending otherwise. */
-  readonly failure: Promise<never>;
+  /** @default auto */
+  readonly policy?: AcceleratorPolicy | undefined;
+  /** The firmware with the variables an earlier run left, instead of fresh ones. */
+  readonly firmware?: Firmware | undefined;
   /**
-   * Ends the guest: by `ask`, then by the power button. Answers only when the guest powered itself off and QEMU ended
-   * well, which is what makes its disks fit to be packed.
-   * @throws MachineError `shutdown.refused`, `shutdown.unclean`
+   * A reset ends the guest as a power-off does, and QEMU stays, paused, with its counters to be read: how an installer is
+   * run. `quit` ends it.
+   * @default false
    */
-  shutdown(options: { readonly ask?: () => Promise<void>; readonly budgetMs: number }): Promise<StoppedMachine>;
+  readonly holdAtEnd?: boolean;
+  /** @default what the accelerator's time scale gives */
+  readonly budgets?: Partial<WatchBudgets> | undefined;
 }
 
-/** A guest that powered itself off. */
-export interface StoppedMachine {
-  readonly spec: MachineSpec;
-  readonly reason: string;
-  readonly ms: number;
-}
-
-const GREETING_MS = 20_000;
+const GREETING_MS = 15_000;
 /** How long a QEMU that closed its sockets may take to be known as ended. */
 const LAST_WORDS_MS = 2_000;
 
@@ -53,7 +44,7 @@ const LAST_WORDS_MS = 2_000;
  */
 export async function startMachine(
   spec: MachineSpec,
-  options: { readonly runDir: string; readonly policy?: AcceleratorPolicy | undefined },
+  options: StartOptions,
   context: Context,
 ): Promise<RunningMachine> {
   const { runDir } = options;
@@ -61,8 +52,7 @@ export async function startMachine(
   try {
     const accelerator = await chooseAccelerator(spec.arch, options.policy);
     context.emit({ type: 'log', level: 'info', message: `${accelerator.kind.toUpperCase()}: ${accelerator.reason}` });
-    const found = spec.firmware === 'uefi' ? await findFirmware(spec.arch) : undefined;
-    const firmware = found === undefined ? undefined : await prepareFirmware(found, runDir);
+    const firmware = options.firmware ?? (await firmwareOf(spec, runDir));
     // A socket's path is limited to 107 bytes, which a run folder's may exceed.
     const sockets = stack.use(await temporaryFolder('compose-'));
     const qmpSocket = join(sockets.path, 'qmp');
@@ -70,6 +60,7 @@ export async function startMachine(
     const serialLog = join(runDir, 'serial.log');
     const argv = machineArgv(spec, { accelerator, firmware, qmpSocket, serialSocket, serialLog });
     context.signal.throwIfAborted();
+    const milestones = new Milestones(context.emit);
     const qemu = stack.use(await startQemu(QEMU[spec.arch], argv, runDir));
     const failed = new FailureLatch();
     const early = qemu.exited.then((exit) => {
@@ -77,18 +68,26 @@ export async function startMachine(
     });
     early.catch(() => {});
     const connect = async (): Promise<RunningMachine> => {
-      await Promise.race([early, Promise.all([appearance(qmpSocket), appearance(serialSocket)])]);
+      await Promise.race([early, socketsOf(spec, [qmpSocket, serialSocket])]);
       const log = join(runDir, 'qmp.log');
       const qmp = stack.use(
         await QmpSession.connect(qmpSocket, { signal: context.signal, log, greetingMs: GREETING_MS }),
       );
-      const onFailure = (error: unknown): void => failed.fail(error);
+      const fail = (error: unknown): void => failed.fail(error);
+      const { name } = spec;
       const serial = stack.use(
-        await SerialConsole.connect(serialSocket, { name: spec.name, emit: context.emit, onFailure }),
+        await SerialConsole.connect(serialSocket, { name, emit: context.emit, milestones, onFailure: fail }),
       );
       const ssh = spec.ssh ? await forwardedPort(qmp) : undefined;
-      const machine = new Machine({ spec, argv, accelerator, firmware, qmp, serial, ssh, runDir, qemu, failed, stack });
+      const budgets = { ...watchBudgets(accelerator.timeScale), ...options.budgets };
+      const watched = { name, qmp, pid: qemu.pid, serial, milestones, runDir, hasNetwork: spec.ssh, budgets, fail };
+      const watch = stack.use(new Watch(watched));
+      const process = { qmp, serial, milestones, watch, qemu, failed, stack };
+      const machine = new Machine({ spec, argv, accelerator, firmware, ssh, runDir, ...process });
+      await watch.look();
+      if (options.holdAtEnd) await qmp.command('set-action', { reboot: 'shutdown', shutdown: 'pause' });
       await qmp.command('cont', {});
+      milestones.reach('qemu', `version ${qmp.version}, ${accelerator.kind}`);
       return machine;
     };
     return await connect().catch(async (error: unknown) => {
@@ -98,13 +97,34 @@ export async function startMachine(
       throw error;
     });
   } catch (error) {
-    await stack.disposeAsync();
+    await stack[Symbol.asyncDispose]();
     throw error;
   }
 }
 
+async function firmwareOf(spec: MachineSpec, runDir: string): Promise<Firmware | undefined> {
+  if (spec.firmware !== 'uefi') return undefined;
+  return prepareFirmware(await findFirmware(spec.arch), runDir);
+}
+
+/** Resolves when QEMU has made its sockets. @throws MachineError `qmp.no-greeting` */
+async function socketsOf(spec: MachineSpec, paths: readonly string[]): Promise<void> {
+  const watching = new AbortController();
+  const there = Promise.all(paths.map((path) => appearance(path, watching.signal))).then(() => true);
+  const ready = await within(there, GREETING_MS).finally(() => watching.abort());
+  if (ready) return;
+  const seconds = GREETING_MS / 1000;
+  throw new MachineError(
+    'qmp.no-greeting',
+    `Cannot start ${spec.name}: QEMU opened no QMP socket within ${seconds} s`,
+    {
+      hint: 'QEMU hangs before it has started: its storage or the host is stuck. qemu.sh starts it by hand.',
+    },
+  );
+}
+
 /** Resolves when a file exists; watches its folder instead of looking again and again. */
-async function appearance(path: string): Promise<void> {
+async function appearance(path: string, signal: AbortSignal): Promise<void> {
   if (existsSync(path)) return;
   await new Promise<void>((resolve, reject) => {
     const watcher = watchFolder(dirname(path), (_, name) => {
@@ -115,6 +135,7 @@ async function appearance(path: string): Promise<void> {
       resolve();
     };
     watcher.on('error', reject);
+    signal.addEventListener('abort', done, { once: true });
     if (existsSync(path)) done();
   });
 }
@@ -131,25 +152,6 @@ async function forwardedPort(qmp: QmpSession): Promise<{ host: string; port: num
   return { host: '127.0.0.1', port: Number(port) };
 }
 
-/** The first failure wins; nobody needs to be listening for it not to become an unhandled rejection. */
-class FailureLatch {
-  readonly promise: Promise<never>;
-  #reject: (error: unknown) => void = () => {};
-  error: unknown;
-
-  constructor() {
-    this.promise = new Promise((_, reject) => {
-      this.#reject = reject;
-    });
-    this.promise.catch(() => {});
-  }
-
-  fail(error: unknown): void {
-    this.error ??= error;
-    this.#reject(error);
-  }
-}
-
 /** Releases in reverse order; Node 20 has no AsyncDisposableStack. */
 class AsyncDisposableStackLite {
   readonly #held: AsyncDisposable[] = [];
@@ -159,140 +161,7 @@ class AsyncDisposableStackLite {
     return value;
   }
 
-  async disposeAsync(): Promise<void> {
-    for (let held = this.#held.pop(); held !== undefined; held = this.#held.pop()) await held[Symbol.asyncDispose]();
-  }
-}
-
-interface Parts {
-  readonly spec: MachineSpec;
-  readonly argv: readonly string[];
-  readonly accelerator: Accelerator;
-  readonly firmware: Firmware | undefined;
-  readonly qmp: QmpSession;
-  readonly serial: SerialConsole;
-  readonly ssh: { host: string; port: number } | undefined;
-  readonly runDir: string;
-  readonly qemu: QemuProcess;
-  readonly failed: FailureLatch;
-  readonly stack: AsyncDisposableStackLite;
-}
-
-class Machine implements RunningMachine {
-  readonly #parts: Parts;
-  /** SHUTDOWN's data, once the guest has been seen to power itself off. */
-  #poweredOff: { guest: boolean; reason: string } | undefined;
-  #stopping = false;
-
-  constructor(parts: Parts) {
-    this.#parts = parts;
-    parts.qmp.onEvent((event) => this.#onEvent(event));
-    parts.qemu.exited.then((exit) => this.#onExit(exit));
-  }
-
-  get spec(): MachineSpec {
-    return this.#parts.spec;
-  }
-  get argv(): readonly string[] {
-    return this.#parts.argv;
-  }
-  get accelerator(): Accelerator {
-    return this.#parts.accelerator;
-  }
-  get firmware(): Firmware | undefined {
-    return this.#parts.firmware;
-  }
-  get qemuVersion(): string {
-    return this.#parts.qmp.version;
-  }
-  get pid(): number {
-    return this.#parts.qemu.pid;
-  }
-  get ssh(): { host: string; port: number } | undefined {
-    return this.#parts.ssh;
-  }
-  get runDir(): string {
-    return this.#parts.runDir;
-  }
-  get serial(): SerialConsole {
-    return this.#parts.serial;
-  }
-  get qmp(): QmpSession {
-    return this.#parts.qmp;
-  }
-  get failure(): Promise<never> {
-    return this.#parts.failed.promise;
-  }
-
-  #onEvent({ event, data }: QmpEvent): void {
-    const { spec, failed, serial } = this.#parts;
-    if (event === 'SHUTDOWN') this.#poweredOff = { guest: data.guest === true, reason: String(data.reason) };
-    if (event === 'GUEST_PANICKED') {
-      const hint = 'The lines before it name the cause.';
-      const evidence = { serial: serial.tail(25) };
-      failed.fail(new MachineError('boot.panic', `Cannot run ${spec.name}: the guest panicked`, { hint, evidence }));
-    }
-  }
-
-  #onExit(exit: QemuExit): void {
-    const { spec, failed, serial, qemu, runDir } = this.#parts;
-    const clean = exit.code === 0 && this.#poweredOff?.guest === true;
-    if (this.#stopping && clean) return;
-    if (clean) {
-      const what = `Cannot go on with ${spec.name}: the guest powered itself off before it was asked to`;
-      failed.fail(new MachineError('machine.powered-off', what, { evidence: { serial: serial.tail(25), runDir } }));
-      return;
-    }
-    failed.fail(qemuDied(spec.name, exit, qemu.stderr(), { serial: serial.tail(25), runDir }));
-  }
-
-  async shutdown(options: { readonly ask?: () => Promise<void>; readonly budgetMs: number }): Promise<StoppedMachine> {
-    const { spec, qemu, qmp, failed, serial } = this.#parts;
-    const start = performance.now();
-    this.#stopping = true;
-    const asked = options.ask?.().catch(() => {});
-    const half = options.budgetMs / 2;
-    let exit = await within(Promise.race([qemu.exited, failed.promise]), asked === undefined ? 0 : half);
-    if (exit === undefined) {
-      await qmp.command('system_powerdown', {}).catch(() => {});
-      const left = options.budgetMs - (performance.now() - start);
-      exit = await within(Promise.race([qemu.exited, failed.promise]), left);
-    }
-    if (exit === undefined) {
-      throw new MachineError(
-        'shutdown.refused',
-        `Cannot pack ${spec.name}: the guest did not power off within ${Math.round(options.budgetMs / 1000)} s`,
-        {
-          hint: 'It was asked over SSH and by the power button. A guest that has to be killed is not packed.',
-          evidence: { serial: serial.tail(25) },
-        },
-      );
-    }
-    const seen = this.#poweredOff;
-    if (exit.code !== 0 || seen?.guest !== true) {
-      const how = `QEMU ended with ${exit.signal ?? `status ${exit.code}`}, shutdown reason ${seen?.reason ?? 'none'}`;
-      throw new MachineError('shutdown.unclean', `Cannot pack ${spec.name}: its power-off was not clean (${how})`, {
-        hint: 'The file systems may be damaged; build again.',
-        evidence: { serial: serial.tail(25) },
-      });
-    }
-    return { spec, reason: seen.reason, ms: performance.now() - start };
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping = true;
-    await this.#parts.stack.disposeAsync();
-  }
-}
-
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
+    for (let held = this.#held.pop(); held !== undefined; held = this.#held.pop()) await held[Symbol.asyncDispose]();
   }
 }
