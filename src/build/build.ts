@@ -17,6 +17,7 @@ import { runSteps } from '../guest/steps.ts';
 import { upload } from '../guest/upload.ts';
 import { runFolder } from '../host/folders.ts';
 import { run } from '../host/process.ts';
+import { reapPath } from '../host/reaper.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import type { MachineSpec } from '../machine/spec.ts';
 import { type RunningMachine, startMachine } from '../machine/start.ts';
@@ -67,6 +68,8 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
   await requireHost(planned, resolve(options.out), context);
   const base = await inPhase(context, 'acquire', () => acquire(planned, context), describeBase);
   const runDir = await runFolder(planned.recipe);
+  // A build that is interrupted keeps nothing, and a killed one is interrupted.
+  using _held = reapPath(runDir);
   emit({ type: 'log', level: 'debug', message: `run folder: ${runDir}` });
   try {
     const disk = join(runDir, 'disk.qcow2');

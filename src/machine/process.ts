@@ -44,7 +44,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
  * @throws HostError `qemu.missing`
  */
 export async function startQemu(program: string, argv: readonly string[], folder: string): Promise<QemuProcess> {
-  const path = which(program);
+  const path = program.includes('/') ? program : which(program);
   if (path === undefined) {
     throw new HostError('qemu.missing', `Cannot start a machine: ${program} is not installed`, {
       hint: `Install the package ${packageOf(program)}, or run: compose doctor --install`,

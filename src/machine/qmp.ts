@@ -25,6 +25,8 @@ export interface QmpCommands {
 /** Counters of one block device (qapi/block-core.json, BlockStats); those compose looks at. */
 export interface BlockStats {
   readonly device?: string;
+  readonly 'node-name'?: string;
+  readonly qdev?: string;
   readonly stats: {
     readonly rd_operations: number;
     readonly wr_operations: number;

@@ -26,8 +26,8 @@ export interface RunningMachine extends AsyncDisposable {
   readonly milestones: Milestones;
   /** What is seen of the guest while somebody waits for it; handed to `connectGuest`. */
   readonly watch: GuestWatch;
-  /** Settles when the guest powers itself off, or resets itself where that is to end it. */
-  readonly poweredOff: Promise<PowerOff>;
+  /** Settles when the guest powers itself off next, or resets itself where that is to end it (`holdAtEnd`). */
+  nextEnd(): Promise<PowerOff>;
   /** Rejects as soon as the guest or QEMU has failed; stays pending otherwise. */
   readonly failure: Promise<never>;
   /**
@@ -98,17 +98,14 @@ export interface MachineParts {
 
 export class Machine implements RunningMachine {
   readonly #parts: MachineParts;
-  readonly poweredOff: Promise<PowerOff>;
-  #onPowerOff: (how: PowerOff) => void = () => {};
+  #waiting: ((how: PowerOff) => void)[] = [];
+  #ends: PowerOff[] = [];
   #seen: PowerOff | undefined;
   #stopping = false;
   #resets = 0;
 
   constructor(parts: MachineParts) {
     this.#parts = parts;
-    this.poweredOff = new Promise((resolve) => {
-      this.#onPowerOff = resolve;
-    });
     parts.qmp.onEvent((event) => this.#onEvent(event));
     parts.qemu.exited.then((exit) => this.#onExit(exit));
   }
@@ -153,6 +150,11 @@ export class Machine implements RunningMachine {
     return this.#parts.failed.promise;
   }
 
+  nextEnd(): Promise<PowerOff> {
+    const end = this.#ends.shift();
+    return end === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(end);
+  }
+
   /** What every failure of the machine quotes. */
   #evidence(): { serial: string[]; reached: string[]; runDir: string } {
     const { serial, milestones, runDir } = this.#parts;
@@ -167,7 +169,9 @@ export class Machine implements RunningMachine {
     const { name } = this.#parts.spec;
     if (event === 'SHUTDOWN') {
       this.#seen = { guest: data.guest === true, reason: String(data.reason) };
-      this.#onPowerOff(this.#seen);
+      const waiter = this.#waiting.shift();
+      if (waiter === undefined) this.#ends.push(this.#seen);
+      else waiter(this.#seen);
     }
     if (event === 'RESET' && data.guest === true) this.#onReset();
     if (event === 'GUEST_PANICKED') {

@@ -21,6 +21,8 @@ export interface StartOptions {
   readonly runDir: string;
   /** @default auto */
   readonly policy?: AcceleratorPolicy | undefined;
+  /** The program to start instead of the architecture's QEMU. */
+  readonly program?: string | undefined;
   /** The firmware with the variables an earlier run left, instead of fresh ones. */
   readonly firmware?: Firmware | undefined;
   /**
@@ -33,7 +35,6 @@ export interface StartOptions {
   readonly budgets?: Partial<WatchBudgets> | undefined;
 }
 
-const GREETING_MS = 15_000;
 /** How long a QEMU that closed its sockets may take to be known as ended. */
 const LAST_WORDS_MS = 2_000;
 
@@ -61,17 +62,18 @@ export async function startMachine(
     const argv = machineArgv(spec, { accelerator, firmware, qmpSocket, serialSocket, serialLog });
     context.signal.throwIfAborted();
     const milestones = new Milestones(context.emit);
-    const qemu = stack.use(await startQemu(QEMU[spec.arch], argv, runDir));
+    const budgets = { ...watchBudgets(accelerator.timeScale), ...options.budgets };
+    const qemu = stack.use(await startQemu(options.program ?? QEMU[spec.arch], argv, runDir));
     const failed = new FailureLatch();
     const early = qemu.exited.then((exit) => {
       throw qemuDied(spec.name, exit, qemu.stderr(), { runDir });
     });
     early.catch(() => {});
     const connect = async (): Promise<RunningMachine> => {
-      await Promise.race([early, socketsOf(spec, [qmpSocket, serialSocket])]);
+      await Promise.race([early, socketsOf(spec, [qmpSocket, serialSocket], budgets.greetingMs)]);
       const log = join(runDir, 'qmp.log');
       const qmp = stack.use(
-        await QmpSession.connect(qmpSocket, { signal: context.signal, log, greetingMs: GREETING_MS }),
+        await QmpSession.connect(qmpSocket, { signal: context.signal, log, greetingMs: budgets.greetingMs }),
       );
       const fail = (error: unknown): void => failed.fail(error);
       const { name } = spec;
@@ -79,7 +81,6 @@ export async function startMachine(
         await SerialConsole.connect(serialSocket, { name, emit: context.emit, milestones, onFailure: fail }),
       );
       const ssh = spec.ssh ? await forwardedPort(qmp) : undefined;
-      const budgets = { ...watchBudgets(accelerator.timeScale), ...options.budgets };
       const watched = { name, qmp, pid: qemu.pid, serial, milestones, runDir, hasNetwork: spec.ssh, budgets, fail };
       const watch = stack.use(new Watch(watched));
       const process = { qmp, serial, milestones, watch, qemu, failed, stack };
@@ -108,12 +109,12 @@ async function firmwareOf(spec: MachineSpec, runDir: string): Promise<Firmware |
 }
 
 /** Resolves when QEMU has made its sockets. @throws MachineError `qmp.no-greeting` */
-async function socketsOf(spec: MachineSpec, paths: readonly string[]): Promise<void> {
+async function socketsOf(spec: MachineSpec, paths: readonly string[], limitMs: number): Promise<void> {
   const watching = new AbortController();
   const there = Promise.all(paths.map((path) => appearance(path, watching.signal))).then(() => true);
-  const ready = await within(there, GREETING_MS).finally(() => watching.abort());
+  const ready = await within(there, limitMs).finally(() => watching.abort());
   if (ready) return;
-  const seconds = GREETING_MS / 1000;
+  const seconds = limitMs / 1000;
   throw new MachineError(
     'qmp.no-greeting',
     `Cannot start ${spec.name}: QEMU opened no QMP socket within ${seconds} s`,

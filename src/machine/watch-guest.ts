@@ -1,5 +1,5 @@
 import { MachineError } from '../errors.ts';
-import { ActivityProbe, IdleMeter, type Idleness } from './activity.ts';
+import { type Activity, ActivityProbe, IdleMeter, type Idleness } from './activity.ts';
 import type { Milestones } from './milestones.ts';
 import { type NetworkFacts, NetworkSight } from './network-sight.ts';
 import type { QmpSession } from './qmp.ts';
@@ -15,6 +15,8 @@ export interface WatchBudgets {
   readonly spinMs: number;
   /** A QEMU that leaves a question open for so long does not answer any more. */
   readonly answerMs: number;
+  /** A QEMU that has not opened its control socket, or not said a word on it, for so long hangs. */
+  readonly greetingMs: number;
 }
 
 /**
@@ -27,6 +29,7 @@ export function watchBudgets(timeScale: number): WatchBudgets {
     stallMs: 100_000 + 2_000 * timeScale,
     spinMs: 30_000 * timeScale + 30_000,
     answerMs: 10_000,
+    greetingMs: 15_000,
   };
 }
 
@@ -148,7 +151,7 @@ export class Watch implements GuestWatch {
     const { budgets, serial, fail, name, milestones } = this.#parts;
     let idleness: Idleness;
     try {
-      idleness = this.#meter.take(await this.#probe.sample(budgets.answerMs));
+      idleness = this.#meter.take(await this.#sample(budgets.answerMs / 2));
     } catch (error) {
       if ((error as { code?: string }).code !== 'qmp.timeout' || this.#waiter === undefined) return;
       const seconds = Math.round(budgets.answerMs / 1000);
@@ -169,6 +172,14 @@ export class Watch implements GuestWatch {
     if (concluded || this.#waiter !== waiter) return;
     if (still.kind === 'quiet') return this.#next();
     fail(stalled(name, still));
+  }
+
+  /** Asked a second time when there was no answer: a host that slept wakes with every timer run out. */
+  async #sample(timeoutMs: number): Promise<Activity> {
+    return this.#probe.sample(timeoutMs).catch((error: unknown) => {
+      if ((error as { code?: string }).code !== 'qmp.timeout' || this.#waiter === undefined) throw error;
+      return this.#probe.sample(timeoutMs);
+    });
   }
 
   #judge({ idleMs, spinningMs }: Idleness): Stillness | undefined {
