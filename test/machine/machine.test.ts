@@ -79,12 +79,55 @@ test(
 );
 
 test(
+  'a guest that is not reached by a request is asked by the power button, within its budget',
+  async () => {
+    // The console of the guest hears the button as an input event where its kernel has the driver, and else is deaf.
+    await using machine = await start('while true; do sleep 1000; done');
+    const asked = performance.now();
+    const refused = machine.shutdown({ ask: () => Promise.reject(new Error('no way in')), budgetMs: 4000 });
+    const error = await refused.then(
+      () => undefined,
+      (reason: Error & { code: string; evidence: Record<string, unknown> }) => reason,
+    );
+    expect(error?.code).toBe('shutdown.refused');
+    expect(error?.evidence.reached).toEqual(expect.arrayContaining([expect.stringMatching(/^qemu after/)]));
+    expect(performance.now() - asked).toBeLessThan(8000);
+    expect(readFileSync(join(folder, 'qmp.log'), 'utf8')).toContain('"system_powerdown"');
+  },
+  LONG,
+);
+
+test(
+  'a guest that panics while it powers off is not a clean stop',
+  async () => {
+    await using machine = await start('sleep 2; echo c > /proc/sysrq-trigger; sleep 1000');
+    await expect(machine.shutdown({ ask: async () => {}, budgetMs: LONG })).rejects.toMatchObject({
+      code: 'boot.panic',
+    });
+  },
+  LONG,
+);
+
+test(
+  'a QEMU that is ended from outside while the guest powers off is not a clean stop',
+  async () => {
+    await using machine = await start('while true; do sleep 1000; done');
+    const stop = machine.shutdown({ ask: async () => {}, budgetMs: LONG });
+    await machine.qmp.command('quit', {}).catch(() => {});
+    await expect(stop).rejects.toMatchObject({
+      code: expect.stringMatching(/^(shutdown\.unclean|machine\.died|qemu\.failed)$/),
+    });
+  },
+  LONG,
+);
+
+test(
   'a QEMU that is killed is told from a guest that stopped',
   async () => {
     await using machine = await start('while true; do sleep 1000; done');
     process.kill(machine.pid, 'SIGKILL');
     const error = await failureOf(machine);
-    expect(error.code).toMatch(/^(machine\.died|qemu\.failed)$/);
+    expect(error.code).toBe('qemu.killed');
     expect(error.message).toContain('SIGKILL');
   },
   LONG,
