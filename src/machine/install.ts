@@ -33,7 +33,11 @@ export async function runInstaller(
     context.signal.throwIfAborted();
     throw limit.aborted ? timeout(machine, budgetMs) : error;
   });
-  if ((await bytesWritten(machine)) === 0) {
+  const written = await bytesWritten(machine);
+  // A panic restarts the guest as well: what the console said last decides.
+  machine.serial.flush();
+  await Promise.race([machine.failure, undefined]);
+  if (written === 0) {
     throw new MachineError('install.nothing-written', `Cannot use ${spec.name}: it ended without a byte on its disks`, {
       hint: 'The installer did not find the disk or its answers; the last lines tell which.',
       evidence: { serial: machine.serial.tail(25), reached: machine.milestones.text(), runDir: machine.runDir },

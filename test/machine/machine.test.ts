@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { microGuest } from '../../fixtures/micro-guest.ts';
-import { quietContext } from '../../src/events.ts';
+import { networkGuest, POWER_BUTTON } from '../../fixtures/network-guest.ts';
+import { type ComposeEvent, quietContext } from '../../src/events.ts';
 import { packageRoot } from '../../src/host/built-module.ts';
 import { chooseAccelerator, runPayload } from '../../src/machine/accelerator.ts';
 import type { MachineSpec } from '../../src/machine/spec.ts';
@@ -79,9 +80,30 @@ test(
 );
 
 test(
-  'a guest that is not reached by a request is asked by the power button, within its budget',
+  'a guest that hears the power button and nothing else is a stopped machine',
   async () => {
-    // The console of the guest hears the button as an input event where its kernel has the driver, and else is deaf.
+    const spec = await networkGuest(folder, { script: POWER_BUTTON });
+    let up = (): void => {};
+    const isUp = new Promise<void>((resolve) => {
+      up = resolve;
+    });
+    let text = '';
+    const emit = (event: ComposeEvent): void => {
+      if (event.type === 'output') text += event.text;
+      if (text.includes('micro-guest is up')) up();
+    };
+    await using machine = await startMachine(spec, { runDir: folder, policy: 'tcg' }, { ...quietContext(), emit });
+    await isUp;
+    const stopped = await machine.shutdown({ ask: () => Promise.reject(new Error('no way in')), budgetMs: 20_000 });
+    expect(stopped.reason).toBe('guest-shutdown');
+    expect(stopped.ms).toBeGreaterThan(9_000);
+  },
+  LONG,
+);
+
+test(
+  'a guest deaf to the request and to the power button is refused within its budget',
+  async () => {
     await using machine = await start('while true; do sleep 1000; done');
     const asked = performance.now();
     const refused = machine.shutdown({ ask: () => Promise.reject(new Error('no way in')), budgetMs: 4000 });
