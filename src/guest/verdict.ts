@@ -30,33 +30,38 @@ export function loginVerdict(facts: Facts): ProvisionError | undefined {
     const hint = 'cloud-init may not have run; the serial log tells. Nothing was sent to that host key.';
     return fail(
       'ssh.host-key-mismatch',
-      `it showed another host key than the one it was given ${when}`,
+      `Cannot log into the guest: it showed another host key than the one it was given ${when}`,
       hint,
       evidence,
     );
   }
-  const told = (code: string, why: string, hint: string): ProvisionError => fail(code, why, hint, facts.evidence);
+  const told = (code: string, message: string, hint: string): ProvisionError =>
+    fail(code, message, hint, facts.evidence);
   if (last === 'auth refused') {
     const { otherUser } = facts;
     if (otherUser !== undefined || facts.unknownUser) {
       const account = otherUser === undefined ? '' : `, and lets the same key in as ${otherUser}`;
       const hint = `Set the recipe's user${otherUser === undefined ? '' : ` to ${otherUser}`}, or have the seed create ${username}.`;
-      return told('ssh.wrong-user', `it has no account ${username} for our key${account} ${when}`, hint);
+      return told(
+        'ssh.wrong-user',
+        `Cannot log into the guest: it has no account ${username} for our key${account} ${when}`,
+        hint,
+      );
     }
     const hint = `Check that the image lets ${username} in by key, and that cloud-init installed it (serial.log).`;
-    return told('ssh.auth-refused', `it refused ${username}'s key ${when}`, hint);
+    return told('ssh.auth-refused', `Cannot log into the guest: it refused ${username}'s key ${when}`, hint);
   }
   if (best === 'banner') {
     return told(
       'ssh.no-handshake',
-      `its SSH server says who it is and does not go on ${when}`,
+      `Cannot log into the guest: its SSH server says who it is and does not go on ${when}`,
       'The server hangs in the key exchange; a guest without entropy does. serial.log may tell.',
     );
   }
   if (network?.port22 === 'accepts') {
     return told(
       'ssh.silent',
-      `its port 22 takes connections and says nothing ${when}`,
+      `Cannot log into the guest: its port 22 takes connections and says nothing ${when}`,
       'Something listens there that is no working SSH server: a socket unit whose service fails, or a server that hangs.',
     );
   }
@@ -64,14 +69,14 @@ export function loginVerdict(facts: Facts): ProvisionError | undefined {
     const what = network?.port22 === 'speaks' ? 'what answers there is not SSH' : 'no SSH server did';
     return told(
       'ssh.no-sshd',
-      `its network answers, and ${what} ${when}`,
+      `Cannot log into the guest: its network answers, and ${what} ${when}`,
       'Check that openssh-server is installed and enabled; serial.log tells why it did not start.',
     );
   }
   if (network?.addressUsed) {
     return told(
       'ssh.filtered',
-      `it has an address, and nothing answers on port 22 ${when}`,
+      `Cannot log into the guest: it has an address, and nothing answers on port 22 ${when}`,
       'A firewall in the guest drops connections to port 22, or its address is not the one that DHCP gives.',
     );
   }
@@ -79,7 +84,7 @@ export function loginVerdict(facts: Facts): ProvisionError | undefined {
     const how = network.frames > 0 ? 'it never asked for an address' : 'not one frame came from it';
     return told(
       'net.no-dhcp',
-      `the guest has come up without a network: ${how} ${when}`,
+      `Cannot log into the guest: it has come up without a network; ${how} ${when}`,
       'Check the driver (virtio-net) and that the image asks for DHCP on every interface, whatever its name.',
     );
   }
@@ -94,9 +99,12 @@ export function loginTimeout(facts: Facts): ProvisionError {
   };
   const why = missing[facts.best] ?? `it came as far as "${facts.best}"`;
   const hint = 'The serial log tells how far the boot came: no DHCP lease, no sshd, or a slow guest.';
-  return loginVerdict(facts) ?? fail('ssh.timeout', `no SSH login ${facts.when}; ${why}`, hint, facts.evidence);
+  return (
+    loginVerdict(facts) ??
+    fail('ssh.timeout', `Cannot log into the guest: no SSH login ${facts.when}; ${why}`, hint, facts.evidence)
+  );
 }
 
-function fail(code: string, why: string, hint: string, evidence: Evidence): ProvisionError {
-  return new ProvisionError(code, `Cannot log into the guest: ${why}`, { hint, evidence });
+function fail(code: string, message: string, hint: string, evidence: Evidence): ProvisionError {
+  return new ProvisionError(code, message, { hint, evidence });
 }

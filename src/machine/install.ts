@@ -43,7 +43,7 @@ export async function runInstaller(
       evidence: { serial: machine.serial.tail(25), reached: machine.milestones.text(), runDir: machine.runDir },
     });
   }
-  return machine.quit();
+  return await machine.quit();
 }
 
 /** Resolves when the installer has ended itself; what firmware does before anything was started is no end. */

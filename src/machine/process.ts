@@ -101,21 +101,22 @@ export function qemuDied(
   const started = evidence.serial !== undefined && evidence.serial.length > 0;
   const known = HINTS.find(([pattern]) => pattern.test(stderr))?.[1];
   const facts = { stderr: stderr.trimEnd().split('\n').slice(-15), ...evidence };
-  const died = (code: string, what: string, hint: string): MachineError =>
-    new MachineError(code, `Cannot run ${name}: ${what} (${how})`, { hint: known ?? hint, evidence: facts });
+  const died = (code: string, message: string, hint: string): MachineError =>
+    new MachineError(code, message, { hint: known ?? hint, evidence: facts });
   if (signal !== undefined && CRASHES.includes(signal)) {
     return died(
       'qemu.crashed',
-      'QEMU crashed',
+      `Cannot run ${name}: QEMU crashed (${how})`,
       'Try --accelerator tcg, or another version of QEMU; qemu.sh starts it by hand.',
     );
   }
   if (signal !== undefined) {
     const hint = 'Somebody ended it. With SIGKILL that is often the kernel for want of memory: dmesg tells.';
-    return died('qemu.killed', 'QEMU was killed', hint);
+    return died('qemu.killed', `Cannot run ${name}: QEMU was killed (${how})`, hint);
   }
   const hint = 'qemu.sh in the run folder starts the same QEMU by hand.';
-  return died(started ? 'machine.died' : 'qemu.failed', 'QEMU ended by itself', hint);
+  const message = `Cannot run ${name}: QEMU ended by itself (${how})`;
+  return started ? died('machine.died', message, hint) : died('qemu.failed', message, hint);
 }
 
 /** The signal that ended a process, also when a shell between has made it a status (128 and its number). */

@@ -187,8 +187,11 @@ export class Machine implements RunningMachine {
     this.#resets = arrived ? 0 : this.#resets + 1;
     watch.restart();
     if (this.#resets < MOST_RESETS) return;
-    const what = `Cannot boot ${spec.name}: it has reset itself ${this.#resets} times without coming to a login`;
-    this.#fail('boot.reboot-loop', what, 'The lines before a restart name the cause.');
+    this.#fail(
+      'boot.reboot-loop',
+      `Cannot boot ${spec.name}: it has reset itself ${this.#resets} times without coming to a login`,
+      'The lines before a restart name the cause.',
+    );
   }
 
   async #onExit(exit: QemuExit): Promise<void> {
@@ -198,8 +201,11 @@ export class Machine implements RunningMachine {
     const clean = exit.code === 0 && this.#seen?.guest === true;
     if (this.#stopping && clean) return;
     if (clean) {
-      const what = `Cannot go on with ${spec.name}: the guest powered itself off before it was asked to`;
-      this.#fail('machine.powered-off', what, 'The last lines on its console tell what made it do so.');
+      this.#fail(
+        'machine.powered-off',
+        `Cannot go on with ${spec.name}: the guest powered itself off before it was asked to`,
+        'The last lines on its console tell what made it do so.',
+      );
       return;
     }
     failed.fail(qemuDied(spec.name, exit, qemu.stderr(), this.#evidence()));
@@ -209,10 +215,10 @@ export class Machine implements RunningMachine {
     const { spec, qemu, qmp, failed } = this.#parts;
     const start = performance.now();
     this.#stopping = true;
-    const asked = options.ask?.().catch(() => {});
-    const half = options.budgetMs / 2;
     const ended = Promise.race([qemu.exited, failed.promise]);
-    let exit = await within(ended, asked === undefined ? 0 : half);
+    // A request that cannot be made is no reason to wait for what it would have done.
+    const unheard = options.ask === undefined ? Promise.resolve(undefined) : failureOf(options.ask());
+    let exit = await within(Promise.race([ended, unheard]), options.budgetMs / 2);
     if (exit === undefined) {
       await qmp.command('system_powerdown', {}).catch(() => {});
       const left = options.budgetMs - (performance.now() - start);
@@ -262,6 +268,13 @@ export class Machine implements RunningMachine {
     await this.#parts.watch[Symbol.asyncDispose]();
     await this.#parts.stack[Symbol.asyncDispose]();
   }
+}
+
+/** Resolves when `promise` has failed; stays pending when it has not. */
+function failureOf(promise: Promise<unknown>): Promise<undefined> {
+  return new Promise((resolve) => {
+    promise.catch(() => resolve(undefined));
+  });
 }
 
 export async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
