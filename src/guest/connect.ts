@@ -94,7 +94,8 @@ export async function connectGuest(options: ConnectOptions, context: Context): P
   } finally {
     context.signal.removeEventListener('abort', onAbort);
     race.end();
-    await watching?.then((attended) => attended[Symbol.asyncDispose]()).catch(() => {});
+    // Not waited for: a QEMU that hangs must hold up neither an interrupt nor the first command.
+    watching?.then((attended) => attended[Symbol.asyncDispose]()).catch(() => {});
   }
 }
 

@@ -1,6 +1,5 @@
 import { MachineError } from '../errors.ts';
 import type { Context } from '../events.ts';
-import type { BlockStats } from './qmp.ts';
 import type { MachineSpec } from './spec.ts';
 import { type RunningMachine, type StartOptions, type StoppedMachine, startMachine } from './start.ts';
 
@@ -63,7 +62,7 @@ async function ended(machine: RunningMachine, signal: AbortSignal): Promise<void
 }
 
 async function bytesWritten(machine: RunningMachine): Promise<number> {
-  const devices: readonly BlockStats[] = await machine.qmp.command('query-blockstats', {});
+  const devices = await machine.qmp.command('query-blockstats', {});
   // pflash holds the firmware's variables, which every boot writes.
   const disks = devices.filter((one) => !/pflash|vars/.test(`${one.device} ${one['node-name']} ${one.qdev}`));
   return disks.reduce((sum, { stats }) => sum + stats.wr_bytes, 0);

@@ -67,7 +67,7 @@ export class NetworkSight implements AsyncDisposable {
       sight.#take();
       return sight;
     } catch {
-      sight.#close();
+      sight.close();
       return undefined;
     }
   }
@@ -88,7 +88,7 @@ export class NetworkSight implements AsyncDisposable {
       }
     } catch {
       // A capture that cannot be read tells nothing more; the guest is none the worse for it.
-      this.#close();
+      this.close();
     }
     if (this.#read > MOST) void this[Symbol.asyncDispose]();
   }
@@ -109,7 +109,8 @@ export class NetworkSight implements AsyncDisposable {
     Object.assign(this.#facts, { dhcpAsked: false, dhcpGiven: false, addressUsed: false, port22: 'unknown' });
   }
 
-  #close(): void {
+  /** Looks no longer; QEMU, which is about to end, is told nothing. */
+  close(): void {
     this.#watcher?.close();
     this.#watcher = undefined;
     if (this.#file !== undefined) closeSync(this.#file);
@@ -118,7 +119,7 @@ export class NetworkSight implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#watcher === undefined && this.#file === undefined) return;
-    this.#close();
+    this.close();
     await this.#qmp.command('object-del', { id: OBJECT }).catch(() => {});
   }
 

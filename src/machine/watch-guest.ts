@@ -212,7 +212,7 @@ export class Watch implements GuestWatch {
     this.#over = true;
     clearTimeout(this.#timer);
     this.#waiter = undefined;
-    await this.#sight?.[Symbol.asyncDispose]();
+    this.#sight?.close();
   }
 }
 

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
-import { startFakeSsh } from '../../fixtures/fake-ssh.ts';
+import { answer, startFakeSsh } from '../../fixtures/fake-ssh.ts';
 import { settle } from '../../fixtures/fake-ssh-settle.ts';
 import type { ProvisionError } from '../../src/errors.ts';
 import { quietContext } from '../../src/events.ts';
+import { waitForCloudInit } from '../../src/guest/cloud-init.ts';
 import { connectGuest } from '../../src/guest/connect.ts';
 import { generateKeys } from '../../src/guest/keys.ts';
 import { type Facts, loginTimeout, loginVerdict } from '../../src/guest/verdict.ts';
@@ -94,7 +95,7 @@ test('a still guest whose port is silent ends the wait, with what its console sa
   const error = await failure(waiting);
   expect(error.code).toBe('ssh.silent');
   expect(JSON.stringify(error)).toContain('kernel after 1.0 s');
-  expect(watch.ended).toBe(1);
+  await expect.poll(() => watch.ended).toBe(1);
 });
 
 test('a still guest is asked once more before its refusal counts', async () => {
@@ -144,4 +145,17 @@ test('an address that comes up starts an attempt at once', async () => {
   // A hanging attempt is joined by another after half a second otherwise.
   expect(performance.now() - start).toBeLessThan(450);
   expect(watch.milestones.has('login')).toBe(true);
+});
+
+test('an account that only says which one to take instead is the wrong user', async () => {
+  const said = 'Please login as the user "debian" rather than the user "root".\n\n';
+  await using guest = await startFakeSsh({
+    hostKey: host.privateKey,
+    onExec: ({ channel }) => answer(channel, 142, said),
+  });
+  await using session = await connect(guest.port, new FakeWatch());
+  await expect(waitForCloudInit(session)).rejects.toMatchObject({
+    code: 'ssh.wrong-user',
+    hint: expect.stringContaining('debian'),
+  });
 });
