@@ -21,7 +21,7 @@ while IFS= read -r line; do
   esac
 done
 [ $# -eq 0 ] && exit 0
-for held; do case $held in g\\ *) kill -KILL -- "-\${held#g }" ;; esac; done
+for held; do case $held in g\\ *) kill -s KILL -- "-\${held#g }" ;; esac; done
 for held; do case $held in f\\ *) rm -rf -- "\${held#f }" ;; esac; done
 sleep 0.5
 for held; do case $held in f\\ *) rm -rf -- "\${held#f }" ;; esac; done
