@@ -9,6 +9,9 @@ import type { Milestone, Milestones } from './milestones.ts';
 export type BootPhase = Milestone;
 
 const KEPT_LINES = 200;
+/** Lines quoted from before the failure was read, and from there on. */
+const BEFORE = 12;
+const AFTER = 25;
 /** After a failure was read, so long a silence ends the lines that explain it, and so long they may take in all. */
 const LAST_LINES_MS = 150;
 const LAST_LINES_MOST_MS = 1_000;
@@ -32,6 +35,7 @@ export class SerialConsole implements AsyncDisposable {
   #cloudInit: 'unseen' | 'runs' | 'finished' = 'unseen';
   #unknownUser: string | undefined;
   #failure: ConsoleFailure | undefined;
+  #quoted: string[] = [];
   #told = false;
   #settle: NodeJS.Timeout | undefined;
   #deadline: NodeJS.Timeout | undefined;
@@ -99,7 +103,8 @@ export class SerialConsole implements AsyncDisposable {
     if (failure === undefined || this.#told) return;
     this.#told = true;
     const { name, milestones, onFailure } = this.#options;
-    const evidence = { serial: this.tail(25), reached: milestones.text() };
+    const serial = [...this.#quoted, this.#cut.partial].filter((line) => line.trim() !== '');
+    const evidence = { serial, reached: milestones.text() };
     onFailure(new MachineError(failure.code, `Cannot boot ${name}: ${failure.what}`, { hint: failure.hint, evidence }));
   }
 
@@ -110,6 +115,7 @@ export class SerialConsole implements AsyncDisposable {
       if (line.trim() === '') continue;
       this.#lines.push(line.slice(0, 1000));
       if (this.#lines.length > KEPT_LINES) this.#lines.shift();
+      if (this.#failure !== undefined && this.#quoted.length < BEFORE + AFTER) this.#quoted.push(line.slice(0, 1000));
       this.#match(line);
     }
     // A prompt ends without a newline.
@@ -137,7 +143,9 @@ export class SerialConsole implements AsyncDisposable {
 
   #doom(line: string): ConsoleFailure | undefined {
     const failure = FAILURES.find(({ pattern }) => pattern.test(line));
-    if (failure !== undefined) this.#deadline = setTimeout(() => this.flush(), LAST_LINES_MOST_MS);
+    if (failure === undefined) return undefined;
+    this.#quoted = this.#lines.slice(-BEFORE);
+    this.#deadline = setTimeout(() => this.flush(), LAST_LINES_MOST_MS);
     return failure;
   }
 

@@ -90,7 +90,7 @@ test(
     let text = '';
     const emit = (event: ComposeEvent): void => {
       if (event.type === 'output') text += event.text;
-      if (text.includes('micro-guest is up')) up();
+      if (text.includes('listening')) up();
     };
     await using machine = await startMachine(spec, { runDir: folder, policy: 'tcg' }, { ...quietContext(), emit });
     await isUp;
