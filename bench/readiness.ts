@@ -31,9 +31,10 @@ export async function noticed(): Promise<Noticed> {
     const script = `${NETWORK}\n${WAIT}\n${SSHD}\n${PROMPT}\nwhile true; do sleep 1000; done`;
     const spec = await networkGuest(folder, { script, hostKey: host, authorizedKey: user.publicKey });
     const at = new Map<string, number>();
+    let text = '';
     const emit = (event: ComposeEvent): void => {
-      if (event.type === 'output' && LISTENS.test(event.text) && !at.has('listens'))
-        at.set('listens', performance.now());
+      if (event.type === 'output') text += event.text;
+      if (!at.has('listens') && LISTENS.test(text)) at.set('listens', performance.now());
       if (event.type === 'milestone' && !at.has(event.milestone)) at.set(event.milestone, performance.now());
     };
     const context = { emit, signal: AbortSignal.timeout(120_000) };
