@@ -275,6 +275,8 @@ class LoginRace {
 
   /** The guest has an address now: an attempt that waits for one inside QEMU may wait for some time yet. */
   network(facts: NetworkFacts): void {
+    // What took our connection and is silent is not helped by many more; they keep an idle guest from being seen as one.
+    if (facts.port22 === 'accepts') this.#networkUp = true;
     const before = this.#address;
     this.#address = facts.dhcpGiven ? 'given' : facts.addressUsed ? 'used' : undefined;
     if (this.#over || this.#address === undefined || this.#address === before) return;
