@@ -14,6 +14,8 @@ export async function failures(): Promise<void> {
     const { error, ms } = await playScenario(scenario);
     const wrong = error.code === scenario.code ? '' : ` (expected ${scenario.code}: ${error.message})`;
     console.log(`| ${scenario.name} | ${error.code}${wrong} | ${(ms / 1000).toFixed(1)} |`);
+    if (!scenario.quotes.test(JSON.stringify(error)))
+      console.log(`evidence without ${scenario.quotes}: ${JSON.stringify(error)}`);
     if (wrong !== '') process.exitCode = 1;
   }
 }

@@ -28,6 +28,8 @@ export type GuestFrame =
   | 'ssh accepts'
   | 'ssh refuses'
   | 'ssh speaks'
+  /** Anything else from port 22: what it acknowledges is our own knocking. */
+  | 'ssh answers'
   /** Anything else from the guest. */
   | 'other'
   /** Anything else from the user network. */
@@ -61,7 +63,7 @@ export function readGuestFrame(frame: Uint8Array): GuestFrame {
     if ((flags & 0x04) !== 0) return 'ssh refuses';
     if ((flags & 0x12) === 0x12) return 'ssh accepts';
     const data = view.getUint16(ETHERNET + 2) - headerLength - (view.getUint8(at + 12) >> 4) * 4;
-    return data > 0 ? 'ssh speaks' : rest;
+    return data > 0 ? 'ssh speaks' : 'ssh answers';
   }
   const source = view.getUint32(ETHERNET + 12);
   // 169.254/16 is what a guest gives itself when nobody gave it one (RFC 3927).

@@ -43,6 +43,7 @@ const PATIENT = 2;
 const HANDSHAKE_MS = 5_000;
 /** A wrong host key is looked at again after this long. */
 const OTHER_KEY_MS = 1_000;
+const OTHER_KEY_LATER_MS = 5_000;
 /**
  * Pauses after the first refused logins and all later ones. sshd since OpenSSH 9.8 counts 5 s for each and bars a host
  * that has gathered 15 s (sshd_config(5), PerSourcePenalties).
@@ -217,7 +218,7 @@ class LoginRace {
 
   #pause(state: AttemptState): number {
     let ms: number = PAUSE_MS;
-    if (state === 'wrong host key') ms = OTHER_KEY_MS;
+    if (state === 'wrong host key') ms = this.#decided < DECIDED_TIMES ? OTHER_KEY_MS : OTHER_KEY_LATER_MS;
     if (state === 'auth refused') ms = REFUSED_MS[Math.min(this.#refusals++, REFUSED_MS.length - 1)] ?? 0;
     if (ms > PAUSE_MS) this.#notBefore = performance.now() + ms;
     return ms;

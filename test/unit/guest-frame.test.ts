@@ -60,7 +60,7 @@ test.each([
   ['a reset from port 22', ipv4(GUEST, ADDRESS, 6, tcp(22, 0x14)), 'ssh refuses'],
   ['a SYN and ACK from port 22', ipv4(GUEST, ADDRESS, 6, tcp(22, 0x12)), 'ssh accepts'],
   ['data from port 22', ipv4(GUEST, ADDRESS, 6, tcp(22, 0x18, [0x53])), 'ssh speaks'],
-  ['an acknowledgement from port 22', ipv4(GUEST, ADDRESS, 6, tcp(22, 0x10)), 'other'],
+  ['an acknowledgement from port 22', ipv4(GUEST, ADDRESS, 6, tcp(22, 0x10)), 'ssh answers'],
   ['a request of its own', ipv4(GUEST, ADDRESS, 6, tcp(40_000, 0x02)), 'traffic'],
   ['a link-local address', ipv4(GUEST, [169, 254, 3, 4], 17, [0, 1, 0, 2, 0, 8, 0, 0]), 'other'],
   ['IPv6', ethernet(GUEST, 0x86dd, [0x60]), 'other'],
