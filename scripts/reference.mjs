@@ -58,6 +58,23 @@ function errors() {
   for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
     const text = readFileSync(join(entry.parentPath, entry.name), 'utf8');
+    // Helpers and tables make errors of the one class their file imports.
+    const machine = /import [^;]*\bMachineError\b[^;]*errors\.ts/.test(text) ? 'MachineError' : undefined;
+    const own =
+      machine ?? Object.keys(EXIT).find((name) => new RegExp(`import [^;]*\\b${name}\\b[^;]*errors\\.ts`).test(text));
+    // A message in a variable is not shown.
+    const helped = /(?:\b(?:told|fail|died)|#fail)\(\s*'([a-z0-9]+[.a-z0-9-]*)',\s*(?:`([^`]*)`|'([^']*)'|message)/g;
+    for (const [, code, template, plain] of text.matchAll(helped)) {
+      if (own === undefined) continue;
+      const message = (template ?? plain ?? '').replace(/\$\{[^}]*\}/g, '…').replaceAll('|', '\\|');
+      if (!rows.has(code)) rows.set(code, { name: own, message });
+    }
+    for (const [, code, what] of text.matchAll(
+      /code: '((?:boot|installer)\.[a-z-]+)',[^`]{0,600}?what: [`']([^`']*)[`']/g,
+    )) {
+      if (!rows.has(code))
+        rows.set(code, { name: 'MachineError', message: `Cannot boot …: ${what.replace(/\$\{[^}]*\}/g, '…')}` });
+    }
     for (const match of text.matchAll(/new (\w+Error)\(\s*'([a-z0-9]+[.a-z0-9-]*)',\s*(?:`([^`]*)`|'([^']*)')?/g)) {
       const [, name, code, template, plain] = match;
       if (EXIT[name] === undefined) continue;

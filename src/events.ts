@@ -13,6 +13,14 @@ export type ComposeEvent =
       /** One short clause a person wants beside the phase: an address, a version, a count. */
       readonly detail?: string;
     }
+  /** A guest came one phase nearer to being ready; `ms` counts from the start of its QEMU, `boot` its starts from 1. */
+  | {
+      readonly type: 'milestone';
+      readonly milestone: string;
+      readonly ms: number;
+      readonly boot: number;
+      readonly detail?: string;
+    }
   /** How far a phase is. Sent at most a few times a second for each phase. */
   | {
       readonly type: 'progress';

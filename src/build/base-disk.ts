@@ -8,6 +8,7 @@ import { GPT_TYPE } from '../formats/gpt.ts';
 import { gptUsable, writeGpt } from '../formats/gpt-write.ts';
 import { cacheFolder, temporaryFolder } from '../host/folders.ts';
 import { run } from '../host/process.ts';
+import { reapPath } from '../host/reaper.ts';
 import type { Arch } from '../machine/arch.ts';
 import { espFiles, fstab, grubConfig, grubStub, hookScript } from './base-disk-files.ts';
 
@@ -61,6 +62,7 @@ export async function composeBaseDisk(options: BaseDiskOptions, context: Context
   await fillEsp(options.arch, work.path, raw, { rootUuid: uuid('root'), serial: key.slice(0, 8) }, context);
   await writePartitions(raw, options.size, { disk: uuid('disk'), esp: uuid('esp'), root: uuid('part') });
   const partial = `${final}.partial-${process.pid}`;
+  using _held = reapPath(partial);
   try {
     await run('qemu-img', ['convert', '-O', 'qcow2', '-f', 'raw', raw, partial], context);
     await rename(partial, final);

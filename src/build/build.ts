@@ -17,6 +17,7 @@ import { runSteps } from '../guest/steps.ts';
 import { upload } from '../guest/upload.ts';
 import { runFolder } from '../host/folders.ts';
 import { run } from '../host/process.ts';
+import { reapPath } from '../host/reaper.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import type { MachineSpec } from '../machine/spec.ts';
 import { type RunningMachine, startMachine } from '../machine/start.ts';
@@ -73,6 +74,8 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
   await requireHost(planned, resolve(options.out), context);
   const base = await inPhase(context, 'acquire', () => acquire(planned, context), describeBase);
   const runDir = await runFolder(planned.recipe);
+  // A build that is interrupted keeps nothing, and a killed one is interrupted.
+  using _held = reapPath(runDir);
   emit({ type: 'log', level: 'debug', message: `run folder: ${runDir}` });
   const policy = new ErrorPolicy(options.onError ?? 'keep', options.operator, context);
   try {
@@ -190,7 +193,11 @@ async function provisionGuest(
     const cloudInit = await inPhase(
       context,
       'cloud-init',
-      () => waitForCloudInit(session, { signal }),
+      async () => {
+        const status = await waitForCloudInit(session, { signal });
+        machine.milestones.reach('cloud-init', status);
+        return status;
+      },
       (status) => status,
     );
     const proxy = proxyForGuest(proxyFromEnvironment(process.env));
@@ -244,7 +251,7 @@ function logIn(
   hostKey: KeyPair,
   context: Context,
 ): Promise<GuestSession> {
-  const { ssh, failure, runDir, accelerator } = machine;
+  const { ssh, failure, runDir, accelerator, watch } = machine;
   return connectGuest(
     {
       host: ssh?.host ?? '127.0.0.1',
@@ -254,6 +261,7 @@ function logIn(
       hostKey: hostKey.publicKey,
       budgetMs: LOGIN_MS * accelerator.timeScale,
       failure,
+      watch,
       transcript: join(runDir, 'ssh.log'),
     },
     context,

@@ -25,6 +25,8 @@ export interface AttemptOptions {
   readonly privateKey: string;
   /** Public line of the only host key that is accepted. */
   readonly hostKey: string;
+  /** Told when the server has said who it is, and when the key exchange is over. */
+  readonly onReached?: ((what: 'ssh banner' | 'key exchange', detail?: string) => void) | undefined;
 }
 
 /** ssh2 says where an error comes from; `client-socket` is the connection under the protocol. */
@@ -73,6 +75,7 @@ export function attemptLogin(options: AttemptOptions): Attempt {
       // Nagle's algorithm against delayed acknowledgements costs 40 ms for each small exchange.
       client.setNoDelay(true);
     });
+    client.on('handshake', () => options.onReached?.('key exchange'));
     client.on('ready', () => {
       reached('ready');
       client.removeAllListeners('close');
@@ -114,6 +117,7 @@ export function attemptLogin(options: AttemptOptions): Attempt {
       if (!line.startsWith('Remote ident')) return;
       banner = /SSH-[^'"]*/.exec(line)?.[0];
       reached('banner');
+      options.onReached?.('ssh banner', banner);
     },
   });
   return {

@@ -4,10 +4,12 @@ import type { ExecOptions, GuestSession } from './session.ts';
 /**
  * Waits until cloud-init has finished its first boot. A guest without cloud-init, or with it turned off, is ready.
  * `status --wait` ends with 0 (done), 1 (error) or, since 23.4, 2 (done with recoverable errors).
- * @throws ProvisionError `cloud-init.failed` with its own report and the end of its log
+ * @throws ProvisionError `ssh.wrong-user`; `cloud-init.failed` with its own report and the end of its log
  */
 export async function waitForCloudInit(session: GuestSession, options: ExecOptions = {}): Promise<string> {
   const there = await session.exec('command -v cloud-init', options);
+  const instead = /Please login as the user "([^"]+)" rather than/.exec(there.stdout)?.[1];
+  if (instead !== undefined) throw wrongUser(instead);
   if (there.exitCode !== 0) return 'not installed';
   const { exitCode, stdout } = await session.exec('cloud-init status --wait', options);
   const status = /status:\s*(\S+)/.exec(stdout)?.[1] ?? 'unknown';
@@ -21,6 +23,12 @@ export async function waitForCloudInit(session: GuestSession, options: ExecOptio
     hint: 'The report names the module that failed; its log is in the guest at /var/log/cloud-init.log.',
     evidence: { report: report.stdout.trimEnd().split('\n'), log: log.stdout.trimEnd().split('\n') },
   });
+}
+
+/** cloud-init lets a key in as root and has a command of its own run that says this (cloud-init's `disable_root_opts`). */
+function wrongUser(instead: string): ProvisionError {
+  const what = `Cannot provision the guest: it lets our key in as ${instead} only, and refuses to run commands`;
+  return new ProvisionError('ssh.wrong-user', what, { hint: `Set the recipe's user to ${instead}.` });
 }
 
 /** Tells the disk which blocks are free, so that they are not packed; a guest that cannot is packed with them. */

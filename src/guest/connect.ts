@@ -1,5 +1,7 @@
 import { ProvisionError } from '../errors.ts';
 import type { Context } from '../events.ts';
+import type { NetworkFacts } from '../machine/network-sight.ts';
+import type { GuestWatch, Stillness } from '../machine/watch-guest.ts';
 import {
   type Attempt,
   type AttemptOptions,
@@ -9,7 +11,9 @@ import {
   nearer,
 } from './attempt.ts';
 import { fingerprint } from './keys.ts';
+import { accountForKey } from './other-users.ts';
 import { GuestSession } from './session.ts';
+import { type Facts, loginTimeout, loginVerdict } from './verdict.ts';
 
 export interface ConnectOptions extends AttemptOptions {
   /** How long the guest may take until a login works, ms. */
@@ -18,6 +22,8 @@ export interface ConnectOptions extends AttemptOptions {
   readonly failure?: Promise<never> | undefined;
   /** File that what is said over SSH is appended to. */
   readonly transcript?: string | undefined;
+  /** What is seen of the guest besides: ends the wait as soon as no login can come, and tells why. */
+  readonly watch?: GuestWatch | undefined;
 }
 
 /** After a refusal the next attempt follows at once, but not in a busy loop. */
@@ -37,17 +43,27 @@ const PATIENT = 2;
 const HANDSHAKE_MS = 5_000;
 /** A wrong host key is looked at again after this long. */
 const OTHER_KEY_MS = 1_000;
+const OTHER_KEY_LATER_MS = 5_000;
 /**
  * Pauses after the first refused logins and all later ones. sshd since OpenSSH 9.8 counts 5 s for each and bars a host
  * that has gathered 15 s (sshd_config(5), PerSourcePenalties).
  */
 const REFUSED_MS = [500, 1_500, 5_000] as const;
+/** Ends of an attempt that only a change in the guest can turn into a login. */
+const DECIDED: readonly AttemptState[] = ['wrong host key', 'auth refused'];
+/** After so many of them a guest that has done nothing for so long is let be: each attempt keeps its processors busy. */
+const DECIDED_TIMES = 3;
+const IDLE_MS = 2_000;
+/** How soon a guest that was let be is looked at again. */
+const LOOK_MS = 1_000;
 
 /**
  * Logs in as soon as the guest lets us. Each attempt is watched: a close starts the next one, a hang is raced by a fresh
  * one, the first login wins. While the guest boots its sshd may still have another host key or not know ours; that is
  * "not ready yet" until the budget is used up. Nothing is ever sent to a wrong host key.
- * @throws ProvisionError `ssh.timeout`, `ssh.auth-refused`, `ssh.host-key-mismatch`; the machine's failure
+ * With `watch` a guest that has come up and does nothing more is not waited for.
+ * @throws ProvisionError `ssh.timeout`, `ssh.auth-refused`, `ssh.wrong-user`, `ssh.host-key-mismatch`, `ssh.no-handshake`,
+ * `ssh.silent`, `ssh.filtered`, `ssh.no-sshd`, `net.no-dhcp`; the machine's failure
  */
 export async function connectGuest(options: ConnectOptions, context: Context): Promise<GuestSession> {
   context.signal.throwIfAborted();
@@ -60,8 +76,17 @@ export async function connectGuest(options: ConnectOptions, context: Context): P
   const onAbort = (): void => race.fail(context.signal.reason);
   context.signal.addEventListener('abort', onAbort, { once: true });
   options.failure?.catch((error: unknown) => race.fail(error));
+  const watching = options.watch?.attend({
+    onStill: async (still) => {
+      const error = await race.still(still);
+      if (error !== undefined) race.fail(error);
+      return error !== undefined;
+    },
+    onNetwork: (facts) => race.network(facts),
+  });
   try {
     const client = await race.winner;
+    options.watch?.milestones.reach('login', options.username);
     return new GuestSession(client, {
       username: options.username,
       failure: options.failure,
@@ -70,6 +95,8 @@ export async function connectGuest(options: ConnectOptions, context: Context): P
   } finally {
     context.signal.removeEventListener('abort', onAbort);
     race.end();
+    // Not waited for: a QEMU that hangs must hold up neither an interrupt nor the first command.
+    watching?.then((attended) => attended[Symbol.asyncDispose]()).catch(() => {});
   }
 }
 
@@ -92,6 +119,8 @@ class LoginRace {
   #next: NodeJS.Timeout | undefined;
   #notBefore = 0;
   #networkUp = false;
+  #address: 'used' | 'given' | undefined;
+  #decided = 0;
   readonly #abandoned = new Set<Attempt>();
 
   constructor(options: ConnectOptions) {
@@ -134,6 +163,10 @@ class LoginRace {
   /** Starts one more attempt, unless a server is busy with one. */
   #hedge(): void {
     const now = performance.now();
+    if (this.#decided >= DECIDED_TIMES && (this.#options.watch?.idleMs ?? 0) >= IDLE_MS) {
+      this.#again(LOOK_MS);
+      return;
+    }
     const alive = [...this.#alive];
     const served = alive.some((one) => one.state() !== 'silent' && one.state() !== 'refused');
     const stuck = alive.filter((one) => now - one.started > HANDSHAKE_MS && one.state() === 'banner');
@@ -153,8 +186,9 @@ class LoginRace {
     attempt.abandon();
   }
 
-  #start(): void {
-    const attempt = attemptLogin(this.#options);
+  #start(): Attempt {
+    const onReached: AttemptOptions['onReached'] = (...reached) => this.#options.watch?.milestones.reach(...reached);
+    const attempt = attemptLogin({ ...this.#options, onReached });
     this.#count++;
     this.#alive.add(attempt);
     this.#again(this.#networkUp ? PATIENT_JOIN_MS : JOIN_MS);
@@ -176,73 +210,77 @@ class LoginRace {
       // Of several reasons the server's or the protocol's is worth more than that a socket closed.
       if (error !== undefined && (error.level !== 'client-socket' || this.#lastError === undefined))
         this.#lastError = error;
+      this.#decided = DECIDED.includes(state) ? this.#decided + 1 : 0;
       this.#again(this.#pause(state));
     });
+    return attempt;
   }
 
   #pause(state: AttemptState): number {
     let ms: number = PAUSE_MS;
-    if (state === 'wrong host key') ms = OTHER_KEY_MS;
+    if (state === 'wrong host key') ms = this.#decided < DECIDED_TIMES ? OTHER_KEY_MS : OTHER_KEY_LATER_MS;
     if (state === 'auth refused') ms = REFUSED_MS[Math.min(this.#refusals++, REFUSED_MS.length - 1)] ?? 0;
     if (ms > PAUSE_MS) this.#notBefore = performance.now() + ms;
     return ms;
   }
 
-  #timeout(): ProvisionError {
-    const { host, port, username, budgetMs, hostKey } = this.#options;
-    const seconds = Math.round(budgetMs / 1000);
-    const seen = this.#seenKey === undefined ? undefined : fingerprint(this.#seenKey);
-    // What hangs to the end has told nobody how far it came.
+  /** All that is known, when the guest is given up; what is still open has told nobody how far it came. */
+  #facts(when: string, seen: Stillness | undefined, otherUser?: string): Facts {
+    const { host, port, username, hostKey } = this.#options;
     for (const attempt of this.#alive) {
       this.#best = nearer(this.#best, attempt.state());
       this.#banner = attempt.banner() ?? this.#banner;
       if (this.#last === 'refused') this.#last = attempt.state();
     }
-    const evidence = {
-      address: `${host}:${port}`,
-      attempts: this.#count,
-      nearest: this.#best,
+    return {
+      username,
+      best: this.#best,
       last: this.#last,
-      lastError: this.#lastError?.message,
-      banner: this.#banner,
-      methodsOffered: this.#methods,
+      network: seen?.network,
+      up: seen?.kind === 'quiet',
+      otherUser,
+      unknownUser: seen?.unknownUser === username || seen?.unknownUser === '',
+      when,
+      expectedKey: fingerprint(hostKey),
+      seenKey: this.#seenKey === undefined ? undefined : fingerprint(this.#seenKey),
+      evidence: {
+        address: `${host}:${port}`,
+        attempts: this.#count,
+        nearest: this.#best,
+        last: this.#last,
+        lastError: this.#lastError?.message,
+        banner: this.#banner,
+        methodsOffered: this.#methods,
+        ...seen?.evidence,
+      },
     };
-    if (this.#last === 'wrong host key') {
-      return new ProvisionError(
-        'ssh.host-key-mismatch',
-        `Cannot log into the guest: for ${seconds} s it showed another host key than the one it was given`,
-        {
-          hint: 'cloud-init may not have run; the serial log tells. Nothing was sent to that host key.',
-          evidence: { ...evidence, expected: fingerprint(hostKey), seen },
-        },
-      );
-    }
-    if (this.#last === 'auth refused') {
-      return new ProvisionError(
-        'ssh.auth-refused',
-        `Cannot log into the guest: it refused ${username}'s key for ${seconds} s`,
-        {
-          hint: `Check that the image lets ${username} in by key, and that cloud-init installed it (serial.log).`,
-          evidence,
-        },
-      );
-    }
-    if (this.#best === 'closed') {
-      return new ProvisionError(
-        'ssh.no-sshd',
-        `Cannot log into the guest: its network answers, and no SSH server did within ${seconds} s`,
-        {
-          hint: 'Check that openssh-server is installed and enabled; serial.log tells why it did not start.',
-          evidence,
-        },
-      );
-    }
-    const missing = { refused: 'nothing listens on port 22', silent: 'the port is open but silent' } as const;
-    const why =
-      this.#best in missing ? missing[this.#best as keyof typeof missing] : `it came as far as "${this.#best}"`;
-    return new ProvisionError('ssh.timeout', `Cannot log into the guest: no SSH login within ${seconds} s; ${why}`, {
-      hint: 'The serial log tells how far the boot came: no DHCP lease, no sshd, or a slow guest.',
-      evidence,
-    });
+  }
+
+  #timeout(): ProvisionError {
+    const when = `within ${Math.round(this.#options.budgetMs / 1000)} s`;
+    return loginTimeout(this.#facts(when, this.#options.watch?.seen()));
+  }
+
+  /** The guest does nothing more: what stands between us and a login, if that is known. */
+  async still(still: Stillness): Promise<unknown> {
+    const idle = (): string => `(idle for ${Math.round(still.ms / 1000)} s)`;
+    if (!DECIDED.includes(this.#last)) return this.#over ? undefined : loginVerdict(this.#facts(idle(), still));
+    // What refused us may have changed before the guest went quiet; nothing has since.
+    const attempt = this.#start();
+    const { state, client } = await attempt.ended;
+    if (client !== undefined || this.#over || !DECIDED.includes(state)) return undefined;
+    const known = still.unknownUser !== undefined;
+    const other = state === 'auth refused' && !known ? await accountForKey(this.#options) : undefined;
+    return this.#over ? undefined : loginVerdict(this.#facts(idle(), still, other));
+  }
+
+  /** The guest has an address now: an attempt that waits for one inside QEMU may wait for some time yet. */
+  network(facts: NetworkFacts): void {
+    // What took our connection and is silent is not helped by many more; they keep an idle guest from being seen as one.
+    if (facts.port22 === 'accepts') this.#networkUp = true;
+    const before = this.#address;
+    this.#address = facts.dhcpGiven ? 'given' : facts.addressUsed ? 'used' : undefined;
+    if (this.#over || this.#address === undefined || this.#address === before) return;
+    if (facts.port22 === 'unknown' && this.#alive.size < MOST_ALIVE) this.#start();
   }
 }

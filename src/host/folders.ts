@@ -1,16 +1,26 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { reapPath } from './reaper.ts';
 
-/** A folder that only its owner can enter and that is gone with all in it when it is disposed. */
+/** A folder that only its owner can enter and that is gone with all in it when it is disposed, or compose is killed. */
 export interface TemporaryFolder extends AsyncDisposable {
   readonly path: string;
 }
 
 export async function temporaryFolder(prefix = 'compose-'): Promise<TemporaryFolder> {
-  const path = await mkdtemp(join(tmpdir(), prefix));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+  const path = join(tmpdir(), `${prefix}${randomBytes(6).toString('hex')}`);
+  // Before the folder is there: killed in between, compose would leave it for good.
+  const held = reapPath(path);
+  await mkdir(path, { mode: 0o700 });
+  return {
+    path,
+    [Symbol.asyncDispose]: async () => {
+      await rm(path, { recursive: true, force: true });
+      held[Symbol.dispose]();
+    },
+  };
 }
 
 /** Where downloads and base disks are kept: COMPOSE_CACHE, or XDG's cache folder. */

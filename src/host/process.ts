@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { HostError } from '../errors.ts';
+import { reapGroup } from './reaper.ts';
 import { packageOf, which } from './tools.ts';
 
 export interface RunOptions {
@@ -35,12 +36,14 @@ export async function run(tool: string, args: readonly string[], options: RunOpt
     });
   }
   const start = performance.now();
+  let held: Disposable | undefined;
   const child = spawn(path, args, {
     cwd: options.cwd,
     env: { ...(options.env ?? process.env), LC_ALL: 'C' },
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
   });
+  if (child.pid !== undefined) held = reapGroup(child.pid);
   const killGroup = (signal: NodeJS.Signals): void => {
     try {
       if (child.pid !== undefined) process.kill(-child.pid, signal);
@@ -68,6 +71,7 @@ export async function run(tool: string, args: readonly string[], options: RunOpt
     return { stdout: stdout(), stderr: stderr(), ms: performance.now() - start };
   } finally {
     clearTimeout(killer);
+    held?.[Symbol.dispose]();
     options.signal.removeEventListener('abort', onAbort);
   }
 }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { reapGroup } from './reaper.ts';
 import { which } from './tools.ts';
 
 /** Runs its arguments and kills them when standard input closes. */
@@ -11,9 +12,16 @@ const WATCHDOG = '"$@" </dev/null & child=$!; { cat >/dev/null; kill -KILL "$chi
  */
 export function spawnTied(path: string, argv: readonly string[]): ChildProcess {
   const setpriv = process.platform === 'linux' ? which('setpriv') : undefined;
-  return setpriv === undefined
-    ? spawn('/bin/sh', ['-c', WATCHDOG, 'sh', path, ...argv], { detached: true, stdio: ['pipe', 'ignore', 'pipe'] })
-    : spawn(setpriv, ['--pdeathsig', 'KILL', path, ...argv], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child =
+    setpriv === undefined
+      ? spawn('/bin/sh', ['-c', WATCHDOG, 'sh', path, ...argv], { detached: true, stdio: ['pipe', 'ignore', 'pipe'] })
+      : spawn(setpriv, ['--pdeathsig', 'KILL', path, ...argv], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+  // The kernel's signal reaches the child alone, and only once it has been asked for; the reaper ends the whole group.
+  if (child.pid !== undefined) {
+    const held = reapGroup(child.pid);
+    child.once('close', () => held[Symbol.dispose]());
+  }
+  return child;
 }
 
 /** Kills the process group of `child`, unless it has ended already. */

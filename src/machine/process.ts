@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { HostError, MachineError } from '../errors.ts';
 import { killGroup, spawnTied } from '../host/tied-process.ts';
@@ -43,7 +44,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
  * @throws HostError `qemu.missing`
  */
 export async function startQemu(program: string, argv: readonly string[], folder: string): Promise<QemuProcess> {
-  const path = which(program);
+  const path = program.includes('/') ? program : which(program);
   if (path === undefined) {
     throw new HostError('qemu.missing', `Cannot start a machine: ${program} is not installed`, {
       hint: `Install the package ${packageOf(program)}, or run: compose doctor --install`,
@@ -83,24 +84,47 @@ function watch(child: ChildProcess, folder: string): QemuProcess {
   };
 }
 
-/** The error for a QEMU that ended when nobody asked it to. */
+const CRASHES: readonly (string | null)[] = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGTRAP', 'SIGSYS'];
+
+/**
+ * The error for a QEMU that ended when nobody asked it to: `qemu.failed` before the guest said a word, `machine.died` after,
+ * `qemu.crashed` by a fault of its own, `qemu.killed` by somebody else's signal.
+ */
 export function qemuDied(
   name: string,
   exit: QemuExit,
   stderr: string,
   evidence: Record<string, string | string[]>,
 ): MachineError {
-  const how = exit.signal === null ? `exit status ${exit.code}` : `signal ${exit.signal}`;
+  const signal = endingSignal(exit);
+  const how = signal === undefined ? `exit status ${exit.code}` : `signal ${signal}`;
   const started = evidence.serial !== undefined && evidence.serial.length > 0;
-  const hint = HINTS.find(([pattern]) => pattern.test(stderr))?.[1];
-  return new MachineError(
-    started ? 'machine.died' : 'qemu.failed',
-    `Cannot run ${name}: QEMU ended by itself (${how})`,
-    {
-      hint: hint ?? 'qemu.sh in the run folder starts the same QEMU by hand.',
-      evidence: { stderr: stderr.trimEnd().split('\n').slice(-15), ...evidence },
-    },
-  );
+  const known = HINTS.find(([pattern]) => pattern.test(stderr))?.[1];
+  const facts = { stderr: stderr.trimEnd().split('\n').slice(-15), ...evidence };
+  const died = (code: string, message: string, hint: string): MachineError =>
+    new MachineError(code, message, { hint: known ?? hint, evidence: facts });
+  if (signal !== undefined && CRASHES.includes(signal)) {
+    return died(
+      'qemu.crashed',
+      `Cannot run ${name}: QEMU crashed (${how})`,
+      'Try --accelerator tcg, or another version of QEMU; qemu.sh starts it by hand.',
+    );
+  }
+  if (signal !== undefined) {
+    const hint = 'Somebody ended it. With SIGKILL that is often the kernel for want of memory: dmesg tells.';
+    return died('qemu.killed', `Cannot run ${name}: QEMU was killed (${how})`, hint);
+  }
+  const hint = 'qemu.sh in the run folder starts the same QEMU by hand.';
+  const message = `Cannot run ${name}: QEMU ended by itself (${how})`;
+  return started ? died('machine.died', message, hint) : died('qemu.failed', message, hint);
+}
+
+/** The signal that ended a process, also when a shell between has made it a status (128 and its number). */
+function endingSignal({ code, signal }: QemuExit): NodeJS.Signals | undefined {
+  if (signal !== null) return signal;
+  if (code === null || code <= 128) return undefined;
+  const names = Object.entries(constants.signals) as [NodeJS.Signals, number][];
+  return names.find(([, number]) => number === code - 128)?.[0];
 }
 
 function quote(word: string): string {

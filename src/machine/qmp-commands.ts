@@ -196,6 +196,19 @@ interface Devices {
   >;
   /** Asks the guest to let go of a device; DEVICE_DELETED tells when it is gone. */
   device_del: Command<{ readonly id: string }, unknown>;
+  /** Of the objects QEMU has, the one compose adds: a copy of what a network backend carries, as a pcap file. */
+  'object-add': Command<
+    {
+      readonly 'qom-type': 'filter-dump';
+      readonly id: string;
+      readonly netdev: string;
+      readonly file: string;
+      /** Bytes kept of each frame. */
+      readonly maxlen?: number;
+    },
+    unknown
+  >;
+  'object-del': Command<{ readonly id: string }, unknown>;
   'query-chardev': Command<
     None,
     readonly { readonly label: string; readonly filename: string; readonly 'frontend-open': boolean }[]

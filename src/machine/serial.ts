@@ -1,78 +1,58 @@
 import { connect, type Socket } from 'node:net';
 import { MachineError } from '../errors.ts';
 import type { Emit } from '../events.ts';
+import { ConsoleLines } from './console-lines.ts';
+import { CLOUD_INIT_RUNS, type ConsoleFailure, FAILURES, PHASES, SYSTEM_UP, UNKNOWN_USER } from './console-patterns.ts';
+import type { Milestone, Milestones } from './milestones.ts';
 
 /** How far a guest has come, as its console tells. */
-export type BootPhase = 'firmware' | 'boot loader' | 'kernel' | 'userspace' | 'login prompt';
+export type BootPhase = Milestone;
 
-const PHASES: readonly (readonly [BootPhase, RegExp])[] = [
-  ['firmware', /BdsDxe:|UEFI firmware|SeaBIOS/],
-  ['boot loader', /GNU GRUB|Loading Linux|Welcome to GRUB/],
-  ['kernel', /\] Linux version |^Linux version /],
-  ['userspace', /Welcome to .*!|systemd\[1\]: |Run \/init as init|Begin: /],
-  ['login prompt', / login: ?$/],
-];
-
-/** What a console says when the boot will not come to its end, with the code and the next step for each. */
-const FAILURES: readonly (readonly [code: string, pattern: RegExp, what: string, hint: string])[] = [
-  ['boot.panic', /Kernel panic - not syncing/, 'the kernel panicked', 'The lines before it name the cause.'],
-  [
-    'boot.emergency',
-    /You are in emergency mode|Give root password for maintenance|Cannot open access to console, the root account is locked/,
-    'the system entered emergency mode',
-    'Usually /etc/fstab names a device that is not there.',
-  ],
-  [
-    'boot.initramfs',
-    /^\(initramfs\)|dracut:\/#|Entering emergency mode/,
-    'the initramfs found no root',
-    'Check root= on the kernel command line and the drivers in the initramfs.',
-  ],
-  [
-    'boot.no-bootable',
-    /No bootable device|BdsDxe: No bootable option|UEFI Interactive Shell|Boot failed: not a bootable disk/,
-    'the firmware found nothing to boot',
-    'Check that the disk has a boot loader for this firmware (EFI/BOOT/BOOTX64.EFI for UEFI).',
-  ],
-  [
-    'boot.grub-rescue',
-    /^grub rescue>|error: .*no such (device|partition)/,
-    'GRUB did not find its files',
-    'Check the file system UUID in the grub.cfg on the ESP.',
-  ],
-];
-
-/** A firmware that starts this many times is a machine that resets itself. */
-const MAX_STARTS = 5;
-const FIRMWARE_START = /BdsDxe: loading Boot|SeaBIOS \(version/;
 const KEPT_LINES = 200;
-const ESCAPES = /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-_])/g;
+/** Lines quoted from before the failure was read, and from there on. */
+const BEFORE = 12;
+const AFTER = 25;
+/** After a failure was read, so long a silence ends the lines that explain it, and so long they may take in all. */
+const LAST_LINES_MS = 150;
+const LAST_LINES_MOST_MS = 1_000;
+
+export interface SerialOptions {
+  readonly name: string;
+  readonly emit: Emit;
+  readonly milestones: Milestones;
+  readonly onFailure: (error: MachineError) => void;
+}
 
 /** Reads a guest's console, notes how far the boot has come, and tells at once when it has failed. */
 export class SerialConsole implements AsyncDisposable {
   readonly #socket: Socket;
+  readonly #options: SerialOptions;
   readonly #lines: string[] = [];
-  #partial = '';
-  #starts = 0;
+  readonly #cut = new ConsoleLines();
   #phase: BootPhase | undefined;
-  readonly #onFailure: (error: MachineError) => void;
-  readonly #emit: Emit;
-  readonly #name: string;
+  #bytes = 0;
+  #up = false;
+  #cloudInit: 'unseen' | 'runs' | 'finished' = 'unseen';
+  #unknownUser: string | undefined;
+  #failure: ConsoleFailure | undefined;
+  #quoted: string[] = [];
+  #told = false;
+  #settle: NodeJS.Timeout | undefined;
+  #deadline: NodeJS.Timeout | undefined;
 
-  private constructor(socket: Socket, name: string, emit: Emit, onFailure: (error: MachineError) => void) {
+  private constructor(socket: Socket, options: SerialOptions) {
     this.#socket = socket;
-    this.#name = name;
-    this.#emit = emit;
-    this.#onFailure = onFailure;
+    this.#options = options;
+    this.ended = new Promise((resolve) => socket.once('close', () => resolve()));
   }
 
-  static async connect(
-    path: string,
-    options: { readonly name: string; readonly emit: Emit; readonly onFailure: (error: MachineError) => void },
-  ): Promise<SerialConsole> {
+  /** Settles when QEMU has closed the console and all it wrote has been read. */
+  readonly ended: Promise<void>;
+
+  static async connect(path: string, options: SerialOptions): Promise<SerialConsole> {
     const socket = connect(path);
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-    const console = new SerialConsole(socket, options.name, options.emit, options.onFailure);
+    const console = new SerialConsole(socket, options);
     socket.on('error', () => {});
     socket.setEncoding('utf8').on('data', (text: string) => console.#take(text));
     return console;
@@ -83,49 +63,95 @@ export class SerialConsole implements AsyncDisposable {
     return this.#phase;
   }
 
+  /** Characters read so far; whether they grow tells whether the guest still speaks. */
+  get read(): number {
+    return this.#bytes;
+  }
+
+  /** Whether the console shows a system that has come up: a login prompt, its last target, or cloud-init's last word. */
+  get up(): boolean {
+    return this.#up;
+  }
+
+  /** Whether cloud-init said that it is at work and not yet that it has finished. */
+  get cloudInitRuns(): boolean {
+    return this.#cloudInit === 'runs';
+  }
+
+  /** A user the guest's SSH server said it does not know; empty when it named none. */
+  get unknownUser(): string | undefined {
+    return this.#unknownUser;
+  }
+
   /** The last lines, escape sequences removed. */
   tail(count = 40): string[] {
-    return [...this.#lines, this.#partial].filter((line) => line.trim() !== '').slice(-count);
+    return [...this.#lines, this.#cut.partial].filter((line) => line.trim() !== '').slice(-count);
+  }
+
+  /** The guest was reset: it is no longer where it was. */
+  restart(): void {
+    this.#phase = undefined;
+    this.#up = false;
+    this.#cloudInit = 'unseen';
+  }
+
+  /** Tells a failure that was read and still gathers its last lines now; what is to end the machine is to know it. */
+  flush(): void {
+    clearTimeout(this.#settle);
+    clearTimeout(this.#deadline);
+    const failure = this.#failure;
+    if (failure === undefined || this.#told) return;
+    this.#told = true;
+    const { name, milestones, onFailure } = this.#options;
+    const serial = [...this.#quoted, this.#cut.partial].filter((line) => line.trim() !== '');
+    const evidence = { serial, reached: milestones.text() };
+    onFailure(new MachineError(failure.code, `Cannot boot ${name}: ${failure.what}`, { hint: failure.hint, evidence }));
   }
 
   #take(text: string): void {
-    this.#emit({ type: 'output', phase: 'boot', stream: 'serial', text });
-    const lines = (this.#partial + text.replace(ESCAPES, '')).split(/\r\n|\n|\r(?!$)/);
-    this.#partial = (lines.pop() ?? '').slice(-4096);
-    for (const line of lines) this.#line(line);
-    // A prompt ends without a newline.
-    if (this.#partial !== '') this.#match(this.#partial);
-  }
-
-  #line(line: string): void {
-    this.#lines.push(line.slice(0, 1000));
-    if (this.#lines.length > KEPT_LINES) this.#lines.shift();
-    if (FIRMWARE_START.test(line) && ++this.#starts >= MAX_STARTS) {
-      this.#fail(
-        'boot.reboot-loop',
-        `the machine started ${this.#starts} times`,
-        'The lines before a restart name the cause.',
-      );
+    this.#bytes += text.length;
+    this.#options.emit({ type: 'output', phase: 'boot', stream: 'serial', text });
+    for (const line of this.#cut.push(text)) {
+      if (line.trim() === '') continue;
+      this.#lines.push(line.slice(0, 1000));
+      if (this.#lines.length > KEPT_LINES) this.#lines.shift();
+      if (this.#failure !== undefined && this.#quoted.length < BEFORE + AFTER) this.#quoted.push(line.slice(0, 1000));
+      this.#match(line);
     }
-    this.#match(line);
+    // A prompt ends without a newline.
+    if (this.#cut.partial !== '') this.#match(this.#cut.partial);
+    if (this.#failure !== undefined && !this.#told) {
+      clearTimeout(this.#settle);
+      this.#settle = setTimeout(() => this.flush(), LAST_LINES_MS);
+    }
   }
 
   #match(line: string): void {
     for (const [phase, pattern] of PHASES) {
       if (phase === this.#phase || !pattern.test(line)) continue;
       this.#phase = phase;
-      this.#emit({ type: 'log', level: 'debug', phase: 'boot', message: `guest: ${phase}` });
+      this.#options.milestones.reach(phase);
+      if (phase === 'login prompt' || phase === 'cloud-init') this.#up = true;
+      if (phase === 'cloud-init') this.#cloudInit = 'finished';
     }
-    for (const [code, pattern, what, hint] of FAILURES) if (pattern.test(line)) this.#fail(code, what, hint);
+    if (SYSTEM_UP.test(line)) this.#up = true;
+    if (CLOUD_INIT_RUNS.test(line)) this.#cloudInit = 'runs';
+    const unknown = UNKNOWN_USER.exec(line);
+    if (unknown !== null) this.#unknownUser = unknown[1] ?? unknown[2] ?? '';
+    this.#failure ??= this.#doom(line);
   }
 
-  #fail(code: string, what: string, hint: string): void {
-    this.#onFailure(
-      new MachineError(code, `Cannot boot ${this.#name}: ${what}`, { hint, evidence: { serial: this.tail(25) } }),
-    );
+  #doom(line: string): ConsoleFailure | undefined {
+    const failure = FAILURES.find(({ pattern }) => pattern.test(line));
+    if (failure === undefined) return undefined;
+    this.#quoted = this.#lines.slice(-BEFORE);
+    this.#deadline = setTimeout(() => this.flush(), LAST_LINES_MOST_MS);
+    return failure;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#settle);
+    clearTimeout(this.#deadline);
     this.#socket.destroy();
   }
 }

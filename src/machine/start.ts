@@ -1,55 +1,45 @@
 import { join } from 'node:path';
 import { MachineError } from '../errors.ts';
 import type { Context } from '../events.ts';
-import type { QmpEvent } from '../formats/qmp.ts';
 import { appearance } from '../host/appearance.ts';
 import { temporaryFolder } from '../host/folders.ts';
-import { type Accelerator, type AcceleratorPolicy, chooseAccelerator } from './accelerator.ts';
+import { type AcceleratorPolicy, chooseAccelerator } from './accelerator.ts';
 import { machineArgv } from './argv.ts';
 import { type BoundForward, boundForwards } from './argv-network.ts';
 import { BOARDS } from './board.ts';
 import { type Firmware, findFirmware, prepareFirmware } from './firmware.ts';
-import { type QemuExit, type QemuProcess, qemuDied, startQemu } from './process.ts';
+import { Milestones } from './milestones.ts';
+import { qemuDied, startQemu } from './process.ts';
 import { QmpSession } from './qmp.ts';
 import { recordRunning } from './running.ts';
+import { FailureLatch, Machine, type RunningMachine, within } from './running-machine.ts';
 import { Screenshots } from './screenshots.ts';
 import { SerialConsole } from './serial.ts';
-import { checkSpec, type MachineSpec } from './spec.ts';
+import { checkSpec, hasNetwork, type MachineSpec } from './spec.ts';
 import { startTpm } from './tpm.ts';
+import { Watch, type WatchBudgets, watchBudgets } from './watch-guest.ts';
 
-/** A guest that is running. SSH and shutdown exist only here. */
-export interface RunningMachine extends AsyncDisposable {
-  readonly spec: MachineSpec;
-  readonly argv: readonly string[];
-  readonly accelerator: Accelerator;
-  readonly firmware: Firmware | undefined;
-  readonly qemuVersion: string;
-  readonly pid: number;
-  /** Where the guest's port 22 is reached on this host; undefined without network. */
-  readonly ssh: { readonly host: string; readonly port: number } | undefined;
-  /** Every guest port that is reached, and where. */
-  readonly forwards: readonly BoundForward[];
+export type { PowerOff, RunningMachine, StoppedMachine } from './running-machine.ts';
+
+export interface StartOptions {
+  /** Folder for the evidence of the run. */
   readonly runDir: string;
-  readonly serial: SerialConsole;
-  readonly qmp: QmpSession;
-  /** Rejects as soon as the guest or QEMU has failed; stays pending otherwise. */
-  readonly failure: Promise<never>;
+  /** @default auto */
+  readonly policy?: AcceleratorPolicy | undefined;
+  /** The program to start instead of the architecture's QEMU. */
+  readonly program?: string | undefined;
+  /** The firmware with the variables an earlier run left, instead of fresh ones. */
+  readonly firmware?: Firmware | undefined;
   /**
-   * Ends the guest: by `ask`, then by the power button. Answers only when the guest powered itself off and QEMU ended
-   * well, which is what makes its disks fit to be packed.
-   * @throws MachineError `shutdown.refused`, `shutdown.unclean`
+   * A reset ends the guest as a power-off does, and QEMU stays, paused, with its counters to be read: how an installer is
+   * run. `quit` ends it.
+   * @default false
    */
-  shutdown(options: { readonly ask?: () => Promise<void>; readonly budgetMs: number }): Promise<StoppedMachine>;
+  readonly holdAtEnd?: boolean;
+  /** @default what the accelerator's time scale gives */
+  readonly budgets?: Partial<WatchBudgets> | undefined;
 }
 
-/** A guest that powered itself off. */
-export interface StoppedMachine {
-  readonly spec: MachineSpec;
-  readonly reason: string;
-  readonly ms: number;
-}
-
-const GREETING_MS = 20_000;
 /** How long a QEMU that closed its sockets may take to be known as ended. */
 const LAST_WORDS_MS = 2_000;
 
@@ -60,65 +50,61 @@ const LAST_WORDS_MS = 2_000;
  */
 export async function startMachine(
   spec: MachineSpec,
-  options: { readonly runDir: string; readonly policy?: AcceleratorPolicy | undefined },
+  options: StartOptions,
   context: Context,
 ): Promise<RunningMachine> {
   const { runDir } = options;
   checkSpec(spec);
   const stack = new AsyncDisposableStackLite();
   try {
+    const { signal } = context;
     const accelerator = await chooseAccelerator(spec.arch, options.policy, { cpuModel: spec.cpuModel });
     const { kind, reason, timeScale } = accelerator;
     const message = `${kind.toUpperCase()}: ${reason} (time budgets × ${timeScale})`;
     context.emit({ type: 'log', level: 'info', message });
-    const { arch, secureBoot, machineType: machine } = spec;
-    const found = spec.firmware === 'uefi' ? await findFirmware(arch, { secureBoot, machine }) : undefined;
-    const { signal } = context;
-    const firmware = found === undefined ? undefined : await prepareFirmware(found, runDir, { arch, signal });
+    const firmware = options.firmware ?? (await firmwareOf(spec, runDir, signal));
     // A socket's path is limited to 107 bytes, which a run folder's may exceed.
     const sockets = stack.use(await temporaryFolder('compose-'));
     const qmpSocket = join(sockets.path, 'qmp');
     const serialSocket = join(sockets.path, 'serial');
     const serialLog = join(runDir, 'serial.log');
-    const tpm = spec.tpm ? stack.use(await startTpm(sockets.path, runDir, { signal })) : undefined;
     const attachSocket = join(sockets.path, 'attach');
+    const tpm = spec.tpm ? stack.use(await startTpm(sockets.path, runDir, { signal })) : undefined;
     const places = { qmpSocket, serialSocket, serialLog, attachSocket };
     const argv = machineArgv(spec, { accelerator, firmware, ...places, ...(tpm && { tpmSocket: tpm.socket }) });
     context.signal.throwIfAborted();
-    const qemu = stack.use(await startQemu(BOARDS[spec.arch].qemu, argv, runDir));
+    const milestones = new Milestones(context.emit);
+    const budgets = { ...watchBudgets(accelerator.timeScale), ...options.budgets };
+    const qemu = stack.use(await startQemu(options.program ?? BOARDS[spec.arch].qemu, argv, runDir));
     const failed = new FailureLatch();
     const early = qemu.exited.then((exit) => {
       throw qemuDied(spec.name, exit, qemu.stderr(), { runDir });
     });
     early.catch(() => {});
     const connect = async (): Promise<RunningMachine> => {
-      await Promise.race([early, Promise.all([appearance(qmpSocket), appearance(serialSocket)])]);
+      await Promise.race([early, socketsOf(spec, [qmpSocket, serialSocket], budgets.greetingMs)]);
       const log = join(runDir, 'qmp.log');
       const qmp = stack.use(
-        await QmpSession.connect(qmpSocket, { signal: context.signal, log, greetingMs: GREETING_MS }),
+        await QmpSession.connect(qmpSocket, { signal: context.signal, log, greetingMs: budgets.greetingMs }),
       );
-      const onFailure = (error: unknown): void => failed.fail(error);
+      const fail = (error: unknown): void => failed.fail(error);
+      const { name } = spec;
       const serial = stack.use(
-        await SerialConsole.connect(serialSocket, { name: spec.name, emit: context.emit, onFailure }),
+        await SerialConsole.connect(serialSocket, { name, emit: context.emit, milestones, onFailure: fail }),
       );
       const forwards = await forwardedPorts(spec, qmp);
       stack.use(await Screenshots.start(qmp, { folder: join(runDir, 'screenshots') }));
+      const { pid } = qemu;
       const started = new Date().toISOString();
-      stack.use(await recordRunning(runDir, { name: spec.name, pid: qemu.pid, started, attachSocket, serialLog }));
-      const machine = new Machine({
-        spec,
-        argv,
-        accelerator,
-        firmware,
-        qmp,
-        serial,
-        forwards,
-        runDir,
-        qemu,
-        failed,
-        stack,
-      });
+      stack.use(await recordRunning(runDir, { name, pid, started, attachSocket, serialLog }));
+      const watched = { name, qmp, pid, serial, milestones, runDir, hasNetwork: hasNetwork(spec), budgets, fail };
+      const watch = stack.use(new Watch(watched));
+      const process = { qmp, serial, milestones, watch, qemu, failed, stack };
+      const machine = new Machine({ spec, argv, accelerator, firmware, forwards, runDir, ...process });
+      await watch.look();
+      if (options.holdAtEnd) await qmp.command('set-action', { reboot: 'shutdown', shutdown: 'pause' });
       await qmp.command('cont', {});
+      milestones.reach('qemu', `version ${qmp.version}, ${accelerator.kind}`);
       return machine;
     };
     return await connect().catch(async (error: unknown) => {
@@ -128,9 +114,31 @@ export async function startMachine(
       throw error;
     });
   } catch (error) {
-    await stack.disposeAsync();
+    await stack[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+async function firmwareOf(spec: MachineSpec, runDir: string, signal: AbortSignal): Promise<Firmware | undefined> {
+  if (spec.firmware !== 'uefi') return undefined;
+  const { arch, secureBoot, machineType: machine } = spec;
+  return prepareFirmware(await findFirmware(arch, { secureBoot, machine }), runDir, { arch, signal });
+}
+
+/** Resolves when QEMU has made its sockets. @throws MachineError `qmp.no-greeting` */
+async function socketsOf(spec: MachineSpec, paths: readonly string[], limitMs: number): Promise<void> {
+  const watching = new AbortController();
+  const there = Promise.all(paths.map((path) => appearance(path, watching.signal))).then(() => true);
+  const ready = await within(there, limitMs).finally(() => watching.abort());
+  if (ready) return;
+  const seconds = limitMs / 1000;
+  throw new MachineError(
+    'qmp.no-greeting',
+    `Cannot start ${spec.name}: QEMU opened no QMP socket within ${seconds} s`,
+    {
+      hint: 'QEMU hangs before it has started: its storage or the host is stuck. qemu.sh starts it by hand.',
+    },
+  );
 }
 
 /** The loopback ports QEMU itself bound for the guest's. */
@@ -147,25 +155,6 @@ async function forwardedPorts(spec: MachineSpec, qmp: QmpSession): Promise<reado
   return bound;
 }
 
-/** The first failure wins; nobody needs to be listening for it not to become an unhandled rejection. */
-class FailureLatch {
-  readonly promise: Promise<never>;
-  #reject: (error: unknown) => void = () => {};
-  error: unknown;
-
-  constructor() {
-    this.promise = new Promise((_, reject) => {
-      this.#reject = reject;
-    });
-    this.promise.catch(() => {});
-  }
-
-  fail(error: unknown): void {
-    this.error ??= error;
-    this.#reject(error);
-  }
-}
-
 /** Releases in reverse order; Node 20 has no AsyncDisposableStack. */
 class AsyncDisposableStackLite {
   readonly #held: AsyncDisposable[] = [];
@@ -175,144 +164,7 @@ class AsyncDisposableStackLite {
     return value;
   }
 
-  async disposeAsync(): Promise<void> {
-    for (let held = this.#held.pop(); held !== undefined; held = this.#held.pop()) await held[Symbol.asyncDispose]();
-  }
-}
-
-interface Parts {
-  readonly spec: MachineSpec;
-  readonly argv: readonly string[];
-  readonly accelerator: Accelerator;
-  readonly firmware: Firmware | undefined;
-  readonly qmp: QmpSession;
-  readonly serial: SerialConsole;
-  readonly forwards: readonly BoundForward[];
-  readonly runDir: string;
-  readonly qemu: QemuProcess;
-  readonly failed: FailureLatch;
-  readonly stack: AsyncDisposableStackLite;
-}
-
-class Machine implements RunningMachine {
-  readonly #parts: Parts;
-  /** SHUTDOWN's data, once the guest has been seen to power itself off. */
-  #poweredOff: { guest: boolean; reason: string } | undefined;
-  #stopping = false;
-
-  constructor(parts: Parts) {
-    this.#parts = parts;
-    parts.qmp.onEvent((event) => this.#onEvent(event));
-    parts.qemu.exited.then((exit) => this.#onExit(exit));
-  }
-
-  get spec(): MachineSpec {
-    return this.#parts.spec;
-  }
-  get argv(): readonly string[] {
-    return this.#parts.argv;
-  }
-  get accelerator(): Accelerator {
-    return this.#parts.accelerator;
-  }
-  get firmware(): Firmware | undefined {
-    return this.#parts.firmware;
-  }
-  get qemuVersion(): string {
-    return this.#parts.qmp.version;
-  }
-  get pid(): number {
-    return this.#parts.qemu.pid;
-  }
-  get ssh(): { host: string; port: number } | undefined {
-    const { spec, forwards } = this.#parts;
-    return spec.ssh ? forwards.find(({ guestPort }) => guestPort === 22) : undefined;
-  }
-  get forwards(): readonly BoundForward[] {
-    return this.#parts.forwards;
-  }
-  get runDir(): string {
-    return this.#parts.runDir;
-  }
-  get serial(): SerialConsole {
-    return this.#parts.serial;
-  }
-  get qmp(): QmpSession {
-    return this.#parts.qmp;
-  }
-  get failure(): Promise<never> {
-    return this.#parts.failed.promise;
-  }
-
-  #onEvent({ event, data }: QmpEvent): void {
-    const { spec, failed, serial } = this.#parts;
-    if (event === 'SHUTDOWN') this.#poweredOff = { guest: data.guest === true, reason: String(data.reason) };
-    if (event === 'GUEST_PANICKED') {
-      const hint = 'The lines before it name the cause.';
-      const evidence = { serial: serial.tail(25) };
-      failed.fail(new MachineError('boot.panic', `Cannot run ${spec.name}: the guest panicked`, { hint, evidence }));
-    }
-  }
-
-  #onExit(exit: QemuExit): void {
-    const { spec, failed, serial, qemu, runDir } = this.#parts;
-    const clean = exit.code === 0 && this.#poweredOff?.guest === true;
-    if (this.#stopping && clean) return;
-    if (clean) {
-      const what = `Cannot go on with ${spec.name}: the guest powered itself off before it was asked to`;
-      failed.fail(new MachineError('machine.powered-off', what, { evidence: { serial: serial.tail(25), runDir } }));
-      return;
-    }
-    failed.fail(qemuDied(spec.name, exit, qemu.stderr(), { serial: serial.tail(25), runDir }));
-  }
-
-  async shutdown(options: { readonly ask?: () => Promise<void>; readonly budgetMs: number }): Promise<StoppedMachine> {
-    const { spec, qemu, qmp, failed, serial } = this.#parts;
-    const start = performance.now();
-    this.#stopping = true;
-    const asked = options.ask?.().catch(() => {});
-    const half = options.budgetMs / 2;
-    let exit = await within(Promise.race([qemu.exited, failed.promise]), asked === undefined ? 0 : half);
-    if (exit === undefined) {
-      await qmp.command('system_powerdown', {}).catch(() => {});
-      const left = options.budgetMs - (performance.now() - start);
-      exit = await within(Promise.race([qemu.exited, failed.promise]), left);
-    }
-    if (exit === undefined) {
-      throw new MachineError(
-        'shutdown.refused',
-        `Cannot pack ${spec.name}: the guest did not power off within ${Math.round(options.budgetMs / 1000)} s`,
-        {
-          hint: 'It was asked over SSH and by the power button. A guest that has to be killed is not packed.',
-          evidence: { serial: serial.tail(25) },
-        },
-      );
-    }
-    const seen = this.#poweredOff;
-    if (exit.code !== 0 || seen?.guest !== true) {
-      const how = `QEMU ended with ${exit.signal ?? `status ${exit.code}`}, shutdown reason ${seen?.reason ?? 'none'}`;
-      throw new MachineError('shutdown.unclean', `Cannot pack ${spec.name}: its power-off was not clean (${how})`, {
-        hint: 'The file systems may be damaged; build again.',
-        evidence: { serial: serial.tail(25) },
-      });
-    }
-    return { spec, reason: seen.reason, ms: performance.now() - start };
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping = true;
-    await this.#parts.stack.disposeAsync();
-  }
-}
-
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
+    for (let held = this.#held.pop(); held !== undefined; held = this.#held.pop()) await held[Symbol.asyncDispose]();
   }
 }

@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, rename, rm, statfs } from 'node:fs/promis
 import { basename, dirname, join } from 'node:path';
 import { PackError } from '../errors.ts';
 import { humanSize } from '../formats/human.ts';
+import { reapPath } from '../host/reaper.ts';
 
 /** What a finished file is. */
 export interface Written {
@@ -18,11 +19,13 @@ export class FileSink implements AsyncDisposable {
   readonly path: string;
   readonly #temporary: string;
   readonly #file: FileHandle;
+  readonly #held: Disposable;
   readonly #hash = createHash('sha256');
   #size = 0;
   #state: 'open' | 'done' = 'open';
 
-  private constructor(path: string, temporary: string, file: FileHandle) {
+  private constructor(path: string, temporary: string, file: FileHandle, held: Disposable) {
+    this.#held = held;
     this.path = path;
     this.#temporary = temporary;
     this.#file = file;
@@ -30,10 +33,12 @@ export class FileSink implements AsyncDisposable {
 
   static async create(path: string, mode = 0o644): Promise<FileSink> {
     const temporary = join(dirname(path), `.${basename(path)}.partial-${randomBytes(4).toString('hex')}`);
+    const held = reapPath(temporary);
     try {
       await mkdir(dirname(path), { recursive: true });
-      return new FileSink(path, temporary, await open(temporary, 'wx', mode));
+      return new FileSink(path, temporary, await open(temporary, 'wx', mode), held);
     } catch (cause) {
+      held[Symbol.dispose]();
       throw new PackError('pack.output', `Cannot write into ${dirname(path)}: ${(cause as Error).message}`, {
         hint: 'Name a folder you may write to with --out.',
         cause,
@@ -111,6 +116,7 @@ export class FileSink implements AsyncDisposable {
       throw await this.#writeError(cause);
     }
     this.#state = 'done';
+    this.#held[Symbol.dispose]();
     return { path: this.path, size: this.#size, sha256: this.#hash.digest('hex') };
   }
 
@@ -119,6 +125,7 @@ export class FileSink implements AsyncDisposable {
     if (this.#state === 'done') return;
     await this.#file.close().catch(() => {});
     await rm(this.#temporary, { force: true });
+    this.#held[Symbol.dispose]();
   }
 }
 

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { microGuest } from '../../fixtures/micro-guest.ts';
-import { quietContext } from '../../src/events.ts';
+import { networkGuest, POWER_BUTTON } from '../../fixtures/network-guest.ts';
+import { type ComposeEvent, quietContext } from '../../src/events.ts';
 import { packageRoot } from '../../src/host/built-module.ts';
 import type { MachineSpec } from '../../src/machine/spec.ts';
 import { type RunningMachine, startMachine } from '../../src/machine/start.ts';
@@ -78,12 +79,76 @@ test(
 );
 
 test(
+  'a guest that hears the power button and nothing else is a stopped machine',
+  async () => {
+    const spec = await networkGuest(folder, { script: POWER_BUTTON });
+    let up = (): void => {};
+    const isUp = new Promise<void>((resolve) => {
+      up = resolve;
+    });
+    let text = '';
+    const emit = (event: ComposeEvent): void => {
+      if (event.type === 'output') text += event.text;
+      if (text.includes('listening')) up();
+    };
+    await using machine = await startMachine(spec, { runDir: folder, policy: 'tcg' }, { ...quietContext(), emit });
+    await isUp;
+    const stopped = await machine.shutdown({ ask: () => Promise.reject(new Error('no way in')), budgetMs: 20_000 });
+    expect(stopped.reason).toBe('guest-shutdown');
+    expect(stopped.ms).toBeLessThan(9_000);
+  },
+  LONG,
+);
+
+test(
+  'a guest deaf to the request and to the power button is refused within its budget',
+  async () => {
+    await using machine = await start('while true; do sleep 1000; done');
+    const asked = performance.now();
+    const refused = machine.shutdown({ ask: () => Promise.reject(new Error('no way in')), budgetMs: 4000 });
+    const error = await refused.then(
+      () => undefined,
+      (reason: Error & { code: string; evidence: Record<string, unknown> }) => reason,
+    );
+    expect(error?.code).toBe('shutdown.refused');
+    expect(error?.evidence.reached).toEqual(expect.arrayContaining([expect.stringMatching(/^qemu after/)]));
+    expect(performance.now() - asked).toBeLessThan(8000);
+    expect(readFileSync(join(folder, 'qmp.log'), 'utf8')).toContain('"system_powerdown"');
+  },
+  LONG,
+);
+
+test(
+  'a guest that panics while it powers off is not a clean stop',
+  async () => {
+    await using machine = await start('sleep 2; echo c > /proc/sysrq-trigger; sleep 1000');
+    await expect(machine.shutdown({ ask: async () => {}, budgetMs: LONG })).rejects.toMatchObject({
+      code: 'boot.panic',
+    });
+  },
+  LONG,
+);
+
+test(
+  'a QEMU that is ended from outside while the guest powers off is not a clean stop',
+  async () => {
+    await using machine = await start('while true; do sleep 1000; done');
+    const stop = machine.shutdown({ ask: async () => {}, budgetMs: LONG });
+    await machine.qmp.command('quit', {}).catch(() => {});
+    await expect(stop).rejects.toMatchObject({
+      code: expect.stringMatching(/^(shutdown\.unclean|machine\.died|qemu\.failed)$/),
+    });
+  },
+  LONG,
+);
+
+test(
   'a QEMU that is killed is told from a guest that stopped',
   async () => {
     await using machine = await start('while true; do sleep 1000; done');
     process.kill(machine.pid, 'SIGKILL');
     const error = await failureOf(machine);
-    expect(error.code).toMatch(/^(machine\.died|qemu\.failed)$/);
+    expect(error.code).toBe('qemu.killed');
     expect(error.message).toContain('SIGKILL');
   },
   LONG,

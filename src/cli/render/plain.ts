@@ -33,6 +33,9 @@ export function plainRenderer(screen: Screen, options: { readonly verbose: boole
           if (event.level === 'debug' && !options.verbose) break;
           line(`${event.level === 'warn' ? 'warning: ' : ''}${event.phase ? `${event.phase}: ` : ''}${event.message}`);
           break;
+        case 'milestone':
+          if (options.verbose) line(milestoneLine(event));
+          break;
         case 'output': {
           if (event.stream === 'serial' && !options.verbose) break;
           const key = `${event.phase}/${event.stream}`;
@@ -54,6 +57,12 @@ export function phaseLine(event: Extract<ComposeEvent, { type: 'phase' }>): stri
   if (event.state === 'start') return `${event.phase} …`;
   const took = event.ms === undefined ? '' : ` ${event.state === 'done' ? 'in' : 'after'} ${humanDuration(event.ms)}`;
   return `${event.phase}: ${event.state}${took}${detail}`;
+}
+
+export function milestoneLine(event: Extract<ComposeEvent, { type: 'milestone' }>): string {
+  const detail = event.detail ? ` (${event.detail})` : '';
+  const again = event.boot > 1 ? `, start ${event.boot}` : '';
+  return `guest: ${event.milestone} after ${humanDuration(event.ms)}${again}${detail}`;
 }
 
 export function progressText(event: Extract<ComposeEvent, { type: 'progress' }>): string {

@@ -1,7 +1,7 @@
 import { scrub } from '../../errors.ts';
 import type { ComposeEvent } from '../../events.ts';
 import { humanDuration, humanSize } from '../../formats/human.ts';
-import { phaseLine, progressText } from './plain.ts';
+import { milestoneLine, phaseLine, progressText } from './plain.ts';
 import { painter, printable, type Renderer, type Screen } from './renderer.ts';
 
 const FRAME_MS = 100;
@@ -89,6 +89,12 @@ export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean
             event.level === 'warn' ? paint('yellow', `! ${printable(event.message)}`) : `  ${printable(event.message)}`,
           );
           break;
+        case 'milestone': {
+          const state = running.get('boot');
+          if (state !== undefined) state.lastOutput = scrub(printable(milestoneLine(event)));
+          if (options.verbose) print(paint('dim', `    ${printable(milestoneLine(event))}`));
+          break;
+        }
         case 'output': {
           const last = printable(event.text).trimEnd().split('\n').at(-1)?.trim();
           const state = running.get(event.phase) ?? [...running.values()].at(-1);

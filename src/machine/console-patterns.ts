@@ -1,0 +1,85 @@
+import type { Milestone } from './milestones.ts';
+
+/** What a console says when a phase is reached. */
+export const PHASES: readonly (readonly [Milestone, RegExp])[] = [
+  ['firmware', /BdsDxe:|UEFI firmware|SeaBIOS/],
+  ['boot loader', /GNU GRUB|Loading Linux|Welcome to GRUB|ISOLINUX|SYSLINUX/],
+  ['kernel', /\] Linux version |^Linux version /],
+  ['userspace', /Welcome to .{1,80}!|systemd\[1\]: |Run \/s?bin\/init as init|Run \/init as init|Begin: |OpenRC /],
+  ['login prompt', /(?:^|[\w)-] )login: ?$/],
+  ['cloud-init', /Cloud-init v\. \S+ finished at/],
+];
+
+/** Says that cloud-init is at work; it is, until it says that it has finished. */
+export const CLOUD_INIT_RUNS = /Cloud-init v\. \S+ running '/;
+
+/** Says that everything which starts by itself has been started. */
+export const SYSTEM_UP = /Reached target (?:\S+ - )?(?:Multi-User System|multi-user\.target|Graphical Interface)/;
+
+/** A server in the guest, or cloud-init, tells of the login it refused; group 1 is the user. */
+export const UNKNOWN_USER = /Invalid user (\S+) from|Login attempt for nonexistent user(?: '([^']+)')?/;
+
+export interface ConsoleFailure {
+  readonly code: string;
+  readonly pattern: RegExp;
+  readonly what: string;
+  readonly hint: string;
+}
+
+const INSTALLER_HINT = 'The lines before it name the step; the answers of the recipe do not fit this medium.';
+
+function installer(name: string, pattern: RegExp): ConsoleFailure {
+  return { code: 'installer.failed', pattern, what: `${name} stopped and waits for a person`, hint: INSTALLER_HINT };
+}
+
+/** What a console says when the boot will not come to its end. The first that matches counts. */
+export const FAILURES: readonly ConsoleFailure[] = [
+  {
+    code: 'boot.panic',
+    pattern: /Kernel panic - not syncing/,
+    what: 'the kernel panicked',
+    hint: 'The lines around it name the cause.',
+  },
+  {
+    code: 'boot.initramfs',
+    // dracut says it enters "emergency mode" too, and so comes before the mode of systemd.
+    pattern:
+      /^\s*\(initramfs\)|Dropping to a shell!|dracut:\/?#|Entering emergency mode\. Exit the shell|initramfs emergency recovery shell|^\[rootfs \S*\]#/,
+    what: 'the initramfs found no root',
+    hint: 'Check root= on the kernel command line and the drivers in the initramfs.',
+  },
+  {
+    code: 'boot.emergency',
+    pattern:
+      /You are in (?:emergency|rescue) mode|Give root password for maintenance|Cannot open access to console, the root account is locked/,
+    what: 'the system entered emergency mode',
+    hint: 'Usually /etc/fstab names a device that is not there.',
+  },
+  {
+    code: 'boot.no-bootable',
+    // "Boot failed: not a bootable disk" is no failure: SeaBIOS goes on to the next device.
+    pattern: /No bootable device|BdsDxe: No bootable option|UEFI Interactive Shell/,
+    what: 'the firmware found nothing to boot',
+    hint: 'Check that the disk has a boot loader for this firmware (EFI/BOOT/BOOTX64.EFI for UEFI).',
+  },
+  {
+    code: 'boot.grub-rescue',
+    pattern: /^grub rescue>|error: .{0,200}no such (?:device|partition)/,
+    what: 'GRUB did not find its files',
+    hint: 'Check the file system UUID in the grub.cfg on the ESP.',
+  },
+  // A question that preseeding left open has its priority in brackets (cdebconf, newt and text front ends).
+  installer('the Debian installer', /Installation step failed|An installation step failed\. You can try|\[!!?\] [A-Z]/),
+  installer(
+    'subiquity',
+    /Sorry, there was a problem (?:completing the installation|examining the storage|applying the network)|the installer has encountered an internal error|curtin: Installation failed with exception|finish: subiquity\/\S+: FAIL/,
+  ),
+  installer(
+    'Anaconda',
+    /This is a fatal error and installation will be aborted|An unknown error has occurr?ed, look at the \/tmp\/anaconda-tb|The following problem occurred on line \d+ of the kickstart|Please make a selection from the above \[|Unable to find any kickstart|Pane is dead/,
+  ),
+  installer(
+    'YaST',
+    /Error while parsing the control file|An error occurred during the installation\.|\*\*\* Could not find the .{1,60} Repository|AutoYaST configuration file .{0,120}(?:not found|could not be)/,
+  ),
+];

@@ -1,0 +1,161 @@
+import { expect, test } from 'vitest';
+import { answer, startFakeSsh } from '../../fixtures/fake-ssh.ts';
+import { settle } from '../../fixtures/fake-ssh-settle.ts';
+import type { ProvisionError } from '../../src/errors.ts';
+import { quietContext } from '../../src/events.ts';
+import { waitForCloudInit } from '../../src/guest/cloud-init.ts';
+import { connectGuest } from '../../src/guest/connect.ts';
+import { generateKeys } from '../../src/guest/keys.ts';
+import { type Facts, loginTimeout, loginVerdict } from '../../src/guest/verdict.ts';
+import { Milestones } from '../../src/machine/milestones.ts';
+import type { NetworkFacts } from '../../src/machine/network-sight.ts';
+import type { GuestWaiter, GuestWatch, Stillness } from '../../src/machine/watch-guest.ts';
+
+const user = generateKeys('user');
+const host = generateKeys('host');
+
+const SILENT: NetworkFacts = { frames: 0, dhcpAsked: false, dhcpGiven: false, addressUsed: false, port22: 'unknown' };
+const still = (over: Partial<Stillness> = {}): Stillness => ({
+  kind: 'quiet',
+  ms: 10_000,
+  network: SILENT,
+  unknownUser: undefined,
+  evidence: { reached: ['kernel after 1.0 s'], serial: ['host login: '], network: 'no DHCP request' },
+  ...over,
+});
+
+/** A watch whose guest is still when the test says so. */
+class FakeWatch implements GuestWatch {
+  readonly milestones = new Milestones(() => {});
+  idleMs = 0;
+  waiter: GuestWaiter | undefined;
+  ended = 0;
+
+  seen(): Stillness {
+    return still({ kind: 'stalled' });
+  }
+
+  async attend(waiter: GuestWaiter): Promise<AsyncDisposable> {
+    this.waiter = waiter;
+    return { [Symbol.asyncDispose]: async () => void this.ended++ };
+  }
+}
+
+function connect(port: number, watch: GuestWatch, budgetMs = 20_000): ReturnType<typeof connectGuest> {
+  const { privateKey } = user;
+  const how = { host: '127.0.0.1', port, username: 'compose', privateKey, hostKey: host.publicKey, budgetMs, watch };
+  return connectGuest(how, quietContext());
+}
+
+async function failure(promise: Promise<AsyncDisposable>): Promise<ProvisionError> {
+  const ended = await settle(promise, 15_000);
+  if (ended.how !== 'rejected') throw new Error(`the wait should have failed, and is ${ended.how}`);
+  return ended.error as ProvisionError;
+}
+
+const FACTS: Facts = {
+  username: 'compose',
+  best: 'refused',
+  last: 'refused',
+  network: SILENT,
+  up: true,
+  otherUser: undefined,
+  unknownUser: false,
+  when: '(idle for 10 s)',
+  expectedKey: 'SHA256:a',
+  seenKey: undefined,
+  evidence: {},
+};
+const network = (over: Partial<NetworkFacts>): Partial<Facts> => ({ network: { ...SILENT, ...over } });
+
+test.each<[string, Partial<Facts>, string | undefined]>([
+  ['another host key', { last: 'wrong host key' }, 'ssh.host-key-mismatch'],
+  ['a refused key', { last: 'auth refused' }, 'ssh.auth-refused'],
+  ['a refused key that opens another account', { last: 'auth refused', otherUser: 'debian' }, 'ssh.wrong-user'],
+  ['a user the guest says it does not know', { last: 'auth refused', unknownUser: true }, 'ssh.wrong-user'],
+  ['a server that stops after its banner', { best: 'banner', last: 'banner' }, 'ssh.no-handshake'],
+  ['a port that takes connections', network({ port22: 'accepts', addressUsed: true }), 'ssh.silent'],
+  ['a port that refuses them', network({ port22: 'refuses', addressUsed: true }), 'ssh.no-sshd'],
+  ['a port that speaks another protocol', network({ port22: 'speaks', addressUsed: true }), 'ssh.no-sshd'],
+  ['an address and no answer', network({ addressUsed: true }), 'ssh.filtered'],
+  ['a system without an address', network({}), 'net.no-dhcp'],
+  ['a guest that has not come up', { up: false }, undefined],
+  ['a guest whose network nobody watched', { network: undefined }, undefined],
+  ['the same, whose connections close', { network: undefined, best: 'closed' }, 'ssh.no-sshd'],
+])('%s', (_, facts, code) => {
+  expect(loginVerdict({ ...FACTS, ...facts })?.code).toBe(code);
+  expect(loginTimeout({ ...FACTS, ...facts }).code).toBe(code ?? 'ssh.timeout');
+});
+
+test('a still guest whose port is silent ends the wait, with what its console said', async () => {
+  await using guest = await startFakeSsh({ hostKey: host.privateKey, rules: [{ tcp: 'hang' }] });
+  const watch = new FakeWatch();
+  const waiting = connect(guest.port, watch);
+  setTimeout(() => void watch.waiter?.onStill?.(still({ network: { ...SILENT, port22: 'accepts' } })), 300);
+  const error = await failure(waiting);
+  expect(error.code).toBe('ssh.silent');
+  expect(JSON.stringify(error)).toContain('kernel after 1.0 s');
+  await expect.poll(() => watch.ended).toBe(1);
+});
+
+test('a still guest is asked once more before its refusal counts', async () => {
+  const rules = [{ refuseLogin: true }, {}];
+  await using guest = await startFakeSsh({ hostKey: host.privateKey, rules });
+  const watch = new FakeWatch();
+  const waiting = connect(guest.port, watch);
+  setTimeout(() => void watch.waiter?.onStill?.(still()), 300);
+  await using _session = await waiting;
+  expect(guest.connections).toBe(2);
+});
+
+test('a still guest that refuses once more has refused', async () => {
+  await using guest = await startFakeSsh({ hostKey: host.privateKey, rules: [{ refuseLogin: true }] });
+  const watch = new FakeWatch();
+  const waiting = connect(guest.port, watch);
+  setTimeout(() => void watch.waiter?.onStill?.(still()), 300);
+  expect((await failure(waiting)).code).toBe('ssh.auth-refused');
+});
+
+test('a stalled guest of which nothing is known is left to the machine', async () => {
+  await using guest = await startFakeSsh({ hostKey: host.privateKey, rules: [{ tcp: 'hang' }] });
+  const watch = new FakeWatch();
+  const waiting = connect(guest.port, watch, 1500);
+  waiting.catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await watch.waiter?.onStill?.(still({ kind: 'stalled' }))).toBe(false);
+  expect((await failure(waiting)).code).toBe('ssh.timeout');
+});
+
+test('a guest that refuses and is idle is let be', async () => {
+  await using guest = await startFakeSsh({ hostKey: host.privateKey, rules: [{ refuseLogin: true }] });
+  const watch = new FakeWatch();
+  watch.idleMs = 60_000;
+  const waiting = connect(guest.port, watch, 10_000);
+  await failure(waiting);
+  expect(guest.connections).toBe(3);
+}, 30_000);
+
+test('an address that comes up starts an attempt at once', async () => {
+  await using guest = await startFakeSsh({ hostKey: host.privateKey, rules: [{ tcp: 'hang' }, {}] });
+  const watch = new FakeWatch();
+  const waiting = connect(guest.port, watch);
+  const start = performance.now();
+  setTimeout(() => watch.waiter?.onNetwork?.({ ...SILENT, dhcpAsked: true, dhcpGiven: true }), 50);
+  await using _session = await waiting;
+  // A hanging attempt is joined by another after half a second otherwise.
+  expect(performance.now() - start).toBeLessThan(450);
+  expect(watch.milestones.has('login')).toBe(true);
+});
+
+test('an account that only says which one to take instead is the wrong user', async () => {
+  const said = 'Please login as the user "debian" rather than the user "root".\n\n';
+  await using guest = await startFakeSsh({
+    hostKey: host.privateKey,
+    onExec: ({ channel }) => answer(channel, 142, said),
+  });
+  await using session = await connect(guest.port, new FakeWatch());
+  await expect(waitForCloudInit(session)).rejects.toMatchObject({
+    code: 'ssh.wrong-user',
+    hint: expect.stringContaining('debian'),
+  });
+});
