@@ -36,6 +36,8 @@ export interface RunningMachine extends AsyncDisposable {
    * @throws MachineError `shutdown.refused`, `shutdown.unclean`
    */
   shutdown(options: { readonly ask?: () => Promise<void>; readonly budgetMs: number }): Promise<StoppedMachine>;
+  /** Starts a guest that has ended itself (`holdAtEnd`) once more, from its firmware. */
+  startAgain(): Promise<void>;
   /** Ends QEMU once the guest has ended itself (`holdAtEnd`). @throws MachineError `shutdown.unclean` */
   quit(): Promise<StoppedMachine>;
 }
@@ -58,6 +60,8 @@ export interface StoppedMachine {
 
 /** A guest that resets itself so often without having come to a login is in a loop. */
 const MOST_RESETS = 4;
+/** A kernel that restarts writes to one reset register after the other: so soon after a reset one more is the same. */
+const SAME_RESET_MS = 1_500;
 /** How long what a QEMU wrote last may take to be read once it has ended. */
 const DRAIN_MS = 500;
 /** How long QEMU itself may take to end. */
@@ -103,6 +107,7 @@ export class Machine implements RunningMachine {
   #seen: PowerOff | undefined;
   #stopping = false;
   #resets = 0;
+  #lastReset = Number.NEGATIVE_INFINITY;
 
   constructor(parts: MachineParts) {
     this.#parts = parts;
@@ -181,6 +186,9 @@ export class Machine implements RunningMachine {
 
   #onReset(): void {
     const { milestones, serial, watch, spec } = this.#parts;
+    const now = performance.now();
+    if (now - this.#lastReset < SAME_RESET_MS) return;
+    this.#lastReset = now;
     // A panic that makes the kernel restart is the cause, and this only what follows from it.
     serial.flush();
     const arrived = milestones.has('login prompt') || milestones.has('login');
@@ -235,6 +243,13 @@ export class Machine implements RunningMachine {
       );
     }
     return this.#stopped(exit, ['guest-shutdown'], start);
+  }
+
+  async startAgain(): Promise<void> {
+    this.#ends = [];
+    this.#seen = undefined;
+    await this.qmp.command('system_reset', {});
+    await this.qmp.command('cont', {});
   }
 
   async quit(): Promise<StoppedMachine> {
