@@ -56,8 +56,7 @@ async function ended(machine: RunningMachine, signal: AbortSignal): Promise<void
     const how = await Promise.race([machine.nextEnd(), machine.failure, aborted]);
     const byFirmware = how.reason === 'guest-reset' && !machine.milestones.has('kernel');
     if (!byFirmware || resets >= MOST_FIRMWARE_RESETS || (await bytesWritten(machine)) > 0) return;
-    await machine.qmp.command('system_reset', {});
-    await machine.qmp.command('cont', {});
+    await machine.startAgain();
   }
 }
 
