@@ -50,9 +50,10 @@ export class MetadataCache {
 
   async #fill(index: number): Promise<Uint8Array> {
     const position = index * PIECE;
-    // All that is read of it is written first; the last piece of a volume may be short.
-    const piece = Buffer.allocUnsafeSlow(PIECE);
-    await this.#source.read(position, piece.subarray(0, Math.min(PIECE, this.#source.size - position)));
+    const length = Math.min(PIECE, this.#source.size - position);
+    // No Buffer: its slice() is a view, and those who edit what they were given take copies by that name.
+    const piece = length < PIECE ? new Uint8Array(PIECE) : new Uint8Array(Buffer.allocUnsafeSlow(PIECE).buffer);
+    await this.#source.read(position, piece.subarray(0, length));
     this.#keep(index, piece);
     return piece;
   }

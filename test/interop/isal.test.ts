@@ -28,7 +28,7 @@ function contents(): Buffer[] {
 }
 
 function member(engine: Engine, bytes: Buffer): Uint8Array {
-  return engine.member(bytes.length === 0 ? [] : [bytes], bytes.length);
+  return engine.member(bytes.length === 0 ? [] : [bytes], bytes.length).slice();
 }
 
 test.skipIf(missing)(
