@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isComposeError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
+import { keepaliveFor } from '../guest/attempt.ts';
 import { trim, waitForCloudInit } from '../guest/cloud-init.ts';
 import { connectGuest } from '../guest/connect.ts';
 import { generateKeys, type KeyPair } from '../guest/keys.ts';
@@ -21,6 +22,7 @@ import { reapPath } from '../host/reaper.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import type { MachineSpec } from '../machine/spec.ts';
 import { type RunningMachine, startMachine } from '../machine/start.ts';
+import type { View, ViewKind } from '../machine/view.ts';
 import { type PackResult, pack } from '../pack/pack.ts';
 import { checkTuning, type PackTuning, packTuning } from '../pack/pack-options.ts';
 import { artifactName, type Plan, type PlanOptions, plan } from '../recipe/plan.ts';
@@ -43,6 +45,10 @@ export interface BuildOptions extends PlanOptions, PackTuning {
   readonly onError?: OnError;
   /** Somebody to ask and to show breakpoints to. @default nobody */
   readonly operator?: Operator | undefined;
+  /** Opens the guest's screen to one VNC viewer. @default none */
+  readonly view?: ViewKind | undefined;
+  /** Told how to look, as soon as the guest starts. The password is told here and nowhere else: events and logs mask it. */
+  readonly onView?: ((view: Pick<View, 'address' | 'password'>) => void) | undefined;
 }
 
 export interface BuildResult extends PackResult {
@@ -167,9 +173,10 @@ async function provision(work: Provision, context: Context): Promise<GuestRecord
   await using machine = await inPhase(
     context,
     'start',
-    () => startMachine(spec, { runDir, policy: options.accelerator }, context),
+    () => startMachine(spec, { runDir, policy: options.accelerator, view: options.view }, context),
     (started) => `${started.accelerator.kind}, QEMU ${started.qemuVersion}`,
   );
+  if (machine.view !== undefined) options.onView?.(machine.view);
   const login = (): Promise<GuestSession> => logIn(machine, planned.user, userKey, hostKey, context);
   const session = await inPhase(context, 'boot', login, () => `logged in as ${planned.user}`);
   const cloudInit = await provisionGuest(session, login, machine, { planned, options, policy }, context);
@@ -260,6 +267,7 @@ function logIn(
       privateKey: userKey.privateKey,
       hostKey: hostKey.publicKey,
       budgetMs: LOGIN_MS * accelerator.timeScale,
+      keepalive: keepaliveFor(accelerator.timeScale),
       failure,
       watch,
       transcript: join(runDir, 'ssh.log'),

@@ -4,12 +4,14 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
+import { keepaliveFor } from '../guest/attempt.ts';
 import { connectGuest } from '../guest/connect.ts';
 import type { GuestSession } from '../guest/session.ts';
 import { run } from '../host/process.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import type { MachineDisk, MachineSpec } from '../machine/spec.ts';
 import { startMachine } from '../machine/start.ts';
+import type { View, ViewKind } from '../machine/view.ts';
 import { type RunRecord, readRunRecord } from './run-record.ts';
 
 export interface DebugOptions {
@@ -19,6 +21,10 @@ export interface DebugOptions {
   readonly discard?: boolean;
   /** @default auto */
   readonly accelerator?: AcceleratorPolicy | undefined;
+  /** Opens the guest's screen to one VNC viewer. @default none */
+  readonly view?: ViewKind | undefined;
+  /** Told how to look, as soon as the guest starts. The password is told here and nowhere else: events and logs mask it. */
+  readonly onView?: ((view: Pick<View, 'address' | 'password'>) => void) | undefined;
   /** What is done in the guest; it is powered off afterwards. */
   readonly work: (session: GuestSession) => Promise<void>;
 }
@@ -71,9 +77,10 @@ async function inGuest(
   await using machine = await inPhase(
     context,
     'start',
-    () => startMachine(spec, { runDir: logs, policy }, context),
+    () => startMachine(spec, { runDir: logs, policy, view: options.view }, context),
     (started) => `${started.accelerator.kind}, QEMU ${started.qemuVersion}`,
   );
+  if (machine.view !== undefined) options.onView?.(machine.view);
   const { ssh, failure, accelerator } = machine;
   const login = (): Promise<GuestSession> =>
     connectGuest(
@@ -84,6 +91,7 @@ async function inGuest(
         privateKey: record.privateKey,
         hostKey: record.hostKey,
         budgetMs: LOGIN_MS * accelerator.timeScale,
+        keepalive: keepaliveFor(accelerator.timeScale),
         failure,
         transcript: join(logs, 'ssh.log'),
       },

@@ -18,6 +18,12 @@ export function nearer(a: AttemptState, b: AttemptState): AttemptState {
   return ORDER.indexOf(a) >= ORDER.indexOf(b) ? a : b;
 }
 
+/** How the other end is asked whether it is there. It is taken for lost when it has left `countMax` questions open. */
+export interface Keepalive {
+  readonly intervalMs: number;
+  readonly countMax: number;
+}
+
 export interface AttemptOptions {
   readonly host: string;
   readonly port: number;
@@ -25,6 +31,8 @@ export interface AttemptOptions {
   readonly privateKey: string;
   /** Public line of the only host key that is accepted. */
   readonly hostKey: string;
+  /** @default `keepaliveFor(1)`: a guest is taken for lost after two minutes of silence */
+  readonly keepalive?: Keepalive | undefined;
   /** Told when the server has said who it is, and when the key exchange is over. */
   readonly onReached?: ((what: 'ssh banner' | 'key exchange', detail?: string) => void) | undefined;
 }
@@ -46,14 +54,21 @@ export interface Attempt {
   readonly abandon: () => void;
 }
 
-/** Keepalive sized for emulated guests: a guest is taken for lost after two minutes of silence. */
 const KEEPALIVE_MS = 15_000;
 const KEEPALIVE_COUNT = 8;
+/** The time scale up to which that is enough: that of emulation at its best. */
+const ENOUGH_FOR = 10;
+
+/** A guest that is slower than an emulated one on an ordinary host is asked as often and given as much longer to answer. */
+export function keepaliveFor(timeScale: number): Keepalive {
+  return { intervalMs: KEEPALIVE_MS, countMax: Math.ceil(KEEPALIVE_COUNT * Math.max(1, timeScale / ENOUGH_FOR)) };
+}
 
 /** One connection: from TCP to a login, or to why not. A wrong host key ends it before anything is sent to it. */
 export function attemptLogin(options: AttemptOptions): Attempt {
   const client = new ssh2.Client();
   const expected = keyBytes(options.hostKey);
+  const { intervalMs, countMax } = options.keepalive ?? keepaliveFor(1);
   let state: AttemptState = 'refused';
   let seen: Uint8Array | undefined;
   let failure: LoginError | undefined;
@@ -98,8 +113,8 @@ export function attemptLogin(options: AttemptOptions): Attempt {
     privateKey: options.privateKey,
     // The race of attempts decides when one took too long.
     readyTimeout: 0,
-    keepaliveInterval: KEEPALIVE_MS,
-    keepaliveCountMax: KEEPALIVE_COUNT,
+    keepaliveInterval: intervalMs,
+    keepaliveCountMax: countMax,
     algorithms: { serverHostKey: ['ssh-ed25519'] },
     hostVerifier: (key: Buffer) => {
       seen = key;

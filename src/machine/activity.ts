@@ -87,7 +87,7 @@ export class ActivityProbe {
       const processors = await this.#qmp.command('query-cpus-fast', {}, { timeoutMs });
       this.#threads = [...new Set(processors.map((one) => one['thread-id']))];
     }
-    const devices = await this.#qmp.command('query-blockstats', {}, { timeoutMs });
+    const devices = await this.#qmp.command('query-blockstats', {}, { timeoutMs, routine: true });
     const disk = devices.reduce(
       (sum, { stats }) => sum + stats.rd_operations + stats.wr_operations + stats.flush_operations,
       0,

@@ -6,6 +6,7 @@ import { BOARDS } from './board.ts';
 import { checkExtraArgs } from './extra-args.ts';
 import type { Firmware } from './firmware.ts';
 import { checkSpec, type MachineSpec } from './spec.ts';
+import { type ViewPlace, viewArgv } from './view.ts';
 
 /** Paths and choices of one run that the arguments name. */
 export interface MachineRun {
@@ -18,9 +19,12 @@ export interface MachineRun {
   readonly tpmSocket?: string;
   /** A QMP socket for another process: a monitor takes one client at a time. */
   readonly attachSocket?: string;
+  /** Where a viewer reaches the screen. A machine without `video` gets an adapter for it. */
+  readonly view?: ViewPlace | undefined;
 }
 
 const MIB = 1024 * 1024;
+const USB = ['-device', 'qemu-xhci,id=usb'];
 
 /**
  * QEMU's arguments without the program. The guest starts paused: QMP and the serial line are connected before its first
@@ -45,13 +49,15 @@ export function machineArgv(spec: MachineSpec, run: MachineRun): string[] {
   argv.push('-chardev', joinOptions('socket', serial), '-serial', 'chardev:serial0');
   argv.push('-device', board.pvpanic, '-device', 'virtio-rng-pci');
   if (run.tpmSocket !== undefined) argv.push(...tpmArgv(board.tpm, run.tpmSocket));
-  if (needsUsb(spec)) argv.push('-device', 'qemu-xhci,id=usb');
-  if (spec.video !== undefined) {
-    argv.push('-device', board.graphics[spec.video]);
-    for (const input of board.inputs) argv.push('-device', `${input},bus=usb.0`);
-  }
+  if (needsUsb(spec)) argv.push(...USB);
+  if (spec.video !== undefined) argv.push(...videoArgv(spec, spec.video));
   if (spec.vnc !== undefined) argv.push(...vncArgv(spec.vnc));
   argv.push(...diskArgv(spec), ...networkArgv(spec));
+  if (run.view !== undefined) {
+    // Last, so that the addresses of all others, which guests name their network cards by, are the same without a view.
+    if (spec.video === undefined) argv.push(...(needsUsb(spec) ? [] : USB), ...videoArgv(spec, 'standard'));
+    argv.push(...viewArgv(run.view));
+  }
   checkExtraArgs(spec.extraArgs ?? [], argv);
   return [...argv, ...(spec.extraArgs ?? [])];
 }
@@ -93,6 +99,11 @@ function tpmArgv(device: string, socket: string): string[] {
     ...['-chardev', joinOptions('socket', { id: 'tpm', path: socket })],
     ...['-tpmdev', 'emulator,id=tpm0,chardev=tpm', '-device', `${device},tpmdev=tpm0`],
   ];
+}
+
+function videoArgv(spec: MachineSpec, video: NonNullable<MachineSpec['video']>): string[] {
+  const { graphics, inputs } = BOARDS[spec.arch];
+  return ['-device', graphics[video], ...inputs.flatMap((input) => ['-device', `${input},bus=usb.0`])];
 }
 
 function needsUsb(spec: MachineSpec): boolean {

@@ -7,6 +7,8 @@ export interface QmpCommandOptions {
   readonly signal?: AbortSignal | undefined;
   /** Neither arguments nor answer are logged or told in an error, as for keys that type a password. */
   readonly secret?: boolean;
+  /** Left out of the log, answer and all, unless it fails: a question that is asked again and again. */
+  readonly routine?: boolean;
 }
 
 /** A command whose answer has not come. */
@@ -14,6 +16,7 @@ export interface Sent {
   readonly id: number;
   readonly command: string;
   readonly secret: boolean;
+  readonly routine: boolean;
   /** False when it took too long or was given up: what comes now is not wanted. */
   readonly wanted: boolean;
   resolve(value: unknown): void;
@@ -39,7 +42,7 @@ export class Unanswered {
 
   /** Enters a command under `nextId`. The promise rejects by itself after the time limit and when the signal is aborted. */
   add(command: string, options: QmpCommandOptions): Promise<unknown> {
-    const { timeoutMs: limit = COMMAND_MS, signal, secret = false } = options;
+    const { timeoutMs: limit = COMMAND_MS, signal, secret = false, routine = false } = options;
     if (this.#sent.size >= MAX_UNANSWERED) {
       throw new MachineError('qmp.busy', `Cannot ${command} in QEMU: it has not answered ${MAX_UNANSWERED} commands`, {
         hint: RUN_FOLDER,
@@ -55,7 +58,7 @@ export class Unanswered {
           signal?.removeEventListener('abort', onAbort);
           then(value);
         };
-      const sent = { id, command, secret, wanted: true, resolve: settle(resolve), reject: settle(reject) };
+      const sent = { id, command, secret, routine, wanted: true, resolve: settle(resolve), reject: settle(reject) };
       const giveUp = (error: unknown): void => {
         sent.wanted = false;
         sent.reject(error);

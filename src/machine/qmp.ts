@@ -133,7 +133,8 @@ export class QmpSession implements AsyncDisposable {
       return;
     }
     const sent = this.#unanswered.take(message);
-    this.#note('<', sent?.secret ? `(the answer to id ${sent.id} is secret)` : line);
+    const quiet = sent?.routine && sent.wanted && message.type === 'return';
+    if (!quiet) this.#note('<', sent?.secret ? `(the answer to id ${sent.id} is secret)` : line);
     if (sent === undefined) this.#note('!', 'an answer to no command, ignored');
     else if (!sent.wanted) this.#note('!', 'a late answer, ignored');
     else if (message.type === 'return') sent.resolve(message.value);
@@ -194,12 +195,14 @@ export class QmpSession implements AsyncDisposable {
     const mismatch = this.#schema?.mismatch(command, args ?? {});
     if (mismatch !== undefined) throw this.#unsupported(command, mismatch, options.secret);
     const answer = this.#unanswered.add(command, options);
-    this.#note('>', JSON.stringify({ execute: command, arguments: shown, id }));
+    if (!options.routine) this.#note('>', JSON.stringify({ execute: command, arguments: shown, id }));
     this.#socket.write(line);
     if (command === 'cont') this.schema().catch(() => {});
     try {
       return await answer;
     } catch (error) {
+      // The question was left out of the log; that it had no good answer is not.
+      if (options.routine && this.#ended === undefined) this.#note('!', `id ${id} failed: ${error}`);
       if (!(error instanceof MachineError) || error.code !== 'qmp.refused') throw error;
       throw (await this.#explain(error, command, args ?? {}, options)) ?? error;
     }

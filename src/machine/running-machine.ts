@@ -8,6 +8,7 @@ import { type QemuExit, type QemuProcess, qemuDied } from './process.ts';
 import type { QmpSession } from './qmp.ts';
 import type { SerialConsole } from './serial.ts';
 import type { MachineSpec } from './spec.ts';
+import type { View } from './view.ts';
 import type { GuestWatch, Watch } from './watch-guest.ts';
 
 /** A guest that is running. SSH and shutdown exist only here. */
@@ -23,6 +24,8 @@ export interface RunningMachine extends AsyncDisposable {
   /** Every guest port that is reached, and where. */
   readonly forwards: readonly BoundForward[];
   readonly runDir: string;
+  /** How one viewer gets at its screen, where it was started with a view. */
+  readonly view: View | undefined;
   readonly serial: SerialConsole;
   readonly qmp: QmpSession;
   /** How far the guest has come. */
@@ -98,6 +101,7 @@ export interface MachineParts {
   readonly watch: Watch;
   readonly forwards: readonly BoundForward[];
   readonly runDir: string;
+  readonly view: View | undefined;
   readonly qemu: QemuProcess;
   readonly failed: FailureLatch;
   readonly stack: AsyncDisposable;
@@ -145,6 +149,9 @@ export class Machine implements RunningMachine {
   }
   get runDir(): string {
     return this.#parts.runDir;
+  }
+  get view(): View | undefined {
+    return this.#parts.view;
   }
   get serial(): SerialConsole {
     return this.#parts.serial;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { MachineError } from '../errors.ts';
+import { MachineError, UsageError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { appearance } from '../host/appearance.ts';
 import { temporaryFolder } from '../host/folders.ts';
@@ -17,6 +17,7 @@ import { Screenshots } from './screenshots.ts';
 import { SerialConsole } from './serial.ts';
 import { checkSpec, hasNetwork, type MachineSpec } from './spec.ts';
 import { startTpm } from './tpm.ts';
+import { openView, type ViewKind, viewPlace } from './view.ts';
 import { Watch, type WatchBudgets, watchBudgets } from './watch-guest.ts';
 
 export type { PowerOff, RunningMachine, StoppedMachine } from './running-machine.ts';
@@ -36,6 +37,8 @@ export interface StartOptions {
    * @default false
    */
   readonly holdAtEnd?: boolean;
+  /** A VNC server for one viewer, `RunningMachine.view`; a machine without `video` gets a standard adapter. @default none */
+  readonly view?: ViewKind | undefined;
   /** @default what the accelerator's time scale gives */
   readonly budgets?: Partial<WatchBudgets> | undefined;
 }
@@ -46,7 +49,7 @@ const LAST_WORDS_MS = 2_000;
 /**
  * Starts a machine: chooses accelerator and firmware, starts QEMU paused, connects QMP and the console, lets it run.
  * Its evidence (qemu.sh, qemu.stderr, qmp.log, serial.log) lies in `runDir`.
- * @throws HostError `qemu.missing`, `firmware.missing`; MachineError `qemu.failed`
+ * @throws HostError `qemu.missing`, `firmware.missing`; MachineError `qemu.failed`; UsageError `view.twice`
  */
 export async function startMachine(
   spec: MachineSpec,
@@ -55,6 +58,15 @@ export async function startMachine(
 ): Promise<RunningMachine> {
   const { runDir } = options;
   checkSpec(spec);
+  if (options.view !== undefined && spec.vnc !== undefined) {
+    throw new UsageError(
+      'view.twice',
+      `Cannot show the screen of ${spec.name}: it has a VNC server of its own already`,
+      {
+        hint: 'Leave out vnc of the machine, or the view.',
+      },
+    );
+  }
   const stack = new AsyncDisposableStackLite();
   try {
     const { signal } = context;
@@ -70,7 +82,8 @@ export async function startMachine(
     const serialLog = join(runDir, 'serial.log');
     const attachSocket = join(sockets.path, 'attach');
     const tpm = spec.tpm ? stack.use(await startTpm(sockets.path, runDir, { signal })) : undefined;
-    const places = { qmpSocket, serialSocket, serialLog, attachSocket };
+    const view = viewPlace(options.view, sockets.path);
+    const places = { qmpSocket, serialSocket, serialLog, attachSocket, view };
     const argv = machineArgv(spec, { accelerator, firmware, ...places, ...(tpm && { tpmSocket: tpm.socket }) });
     context.signal.throwIfAborted();
     const milestones = new Milestones(context.emit);
@@ -99,7 +112,9 @@ export async function startMachine(
       stack.use(await recordRunning(runDir, { name, pid, started, attachSocket, serialLog }));
       const watched = { name, qmp, pid, serial, milestones, runDir, hasNetwork: hasNetwork(spec), budgets, fail };
       const watch = stack.use(new Watch(watched));
-      const process = { qmp, serial, milestones, watch, qemu, failed, stack };
+      const shown = view === undefined ? undefined : await openView(qmp);
+      if (shown) context.emit({ type: 'log', level: 'info', message: `the screen: VNC at ${shown.address}` });
+      const process = { qmp, serial, milestones, watch, qemu, failed, stack, view: shown };
       const machine = new Machine({ spec, argv, accelerator, firmware, forwards, runDir, ...process });
       await watch.look();
       if (options.holdAtEnd) await qmp.command('set-action', { reboot: 'shutdown', shutdown: 'pause' });

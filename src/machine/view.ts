@@ -1,10 +1,14 @@
 import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
 import { MachineError } from '../errors.ts';
 import type { QmpEvent } from '../formats/qmp.ts';
 import type { QmpPort } from './screen.ts';
 
 /** Where a VNC viewer reaches a guest's screen: a socket file, or a loopback port that QEMU finds free by itself. */
 export type ViewPlace = { readonly kind: 'unix'; readonly path: string } | { readonly kind: 'port' };
+
+/** `socket`: a file that only its owner can open. `port`: a loopback port, which every user of the host can reach. */
+export type ViewKind = 'socket' | 'port';
 
 /** How to look, for one viewer and for a while. */
 export interface View extends Disposable {
@@ -26,6 +30,19 @@ const LENGTH = 8;
 const PORTS = 999;
 /** How long the password is good for when nobody comes, seconds. */
 const EXPIRY_S = 3600;
+
+/** Where a view of `kind` is; `folder` is the run's folder of sockets. */
+export function viewPlace(kind: ViewKind | undefined, folder: string): ViewPlace | undefined {
+  if (kind === undefined) return undefined;
+  return kind === 'port' ? { kind } : { kind: 'unix', path: join(folder, 'view') };
+}
+
+/** A viewer's command for an address of a `View`, as TigerVNC takes it: a path is a socket, two colons a port. */
+export function viewerCommand(address: string): string {
+  if (address.startsWith('unix:')) return `vncviewer ${address.slice('unix:'.length)}`;
+  const colon = address.lastIndexOf(':');
+  return `vncviewer ${address.slice(0, colon)}::${address.slice(colon + 1)}`;
+}
 
 /** QEMU's arguments for a view. Until `openView` has set a password QEMU lets nobody in. */
 export function viewArgv(place: ViewPlace): string[] {

@@ -608,6 +608,34 @@ test('a password is in no log and in no error, however it comes back', async () 
   expect(await log()).toMatch(/> .*"command-line":"set_password vnc \*\*\*"/);
 });
 
+test('a routine command and its answer are left out of the log, what went wrong with it is not', async () => {
+  let asked = 0;
+  const onCommand: FakeQmp['onCommand'] = ({ execute, id }, peer) => {
+    if (execute !== 'query-blockstats') return undefined;
+    asked++;
+    if (asked <= 3) return answer(id, [{ mark: `answer-${asked}` }]);
+    if (asked === 4) return failure(id, 'not at this hour');
+    setTimeout(() => peer.send(answer(id, [{ mark: 'answer-late' }])), 60);
+    return '';
+  };
+  const schema = { ...KNOWN, 'query-blockstats': { 'query-nodes?': 'bool' } };
+  await withPeer({ onCommand, schema }, async (session) => {
+    const ask = (): Promise<unknown> =>
+      session.command('query-blockstats', {}, { routine: true, timeoutMs: asked < 4 ? 3000 : 30 });
+    for (const mark of ['answer-1', 'answer-2', 'answer-3']) expect(await ask()).toEqual([{ mark }]);
+    await session.command('query-name');
+    await expect.poll(log).toContain('"name":"fake"');
+    expect(await log()).not.toMatch(/blockstats|answer-/);
+    expect(await errorOf(ask())).toMatchObject({ code: 'qmp.refused' });
+    expect(await errorOf(ask())).toMatchObject({ code: 'qmp.timeout' });
+    await expect.poll(log).toMatch(/< .*answer-late.*\n.*! a late answer/);
+  });
+  const text = await log();
+  expect(text).toMatch(/< .*not at this hour/);
+  expect(text).toMatch(/! id \d+ failed: .*Cannot query-blockstats in QEMU: no answer within 30 ms/);
+  expect(text).not.toMatch(/answer-[123]/);
+});
+
 test('a secret command shows neither its arguments nor its answer, late or not', async () => {
   const onCommand: FakeQmp['onCommand'] = ({ execute, id, arguments: args }, peer) => {
     if (execute !== 'human-monitor-command') return undefined;

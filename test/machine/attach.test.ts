@@ -14,6 +14,7 @@ import { which } from '../../src/host/tools.ts';
 import { parseKeys } from '../../src/machine/key-grammar.ts';
 import { Screenshots } from '../../src/machine/screenshots.ts';
 import { tapSerial } from '../../src/machine/serial-tap.ts';
+import type { MachineSpec } from '../../src/machine/spec.ts';
 import { startMachine } from '../../src/machine/start.ts';
 import { Typist } from '../../src/machine/typist.ts';
 import { openView, viewArgv } from '../../src/machine/view.ts';
@@ -28,6 +29,16 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'compose-attach-'));
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const BARE: MachineSpec = {
+  name: 'view',
+  arch: 'amd64',
+  memory: 64 * 1024 * 1024,
+  cpus: 1,
+  firmware: 'bios',
+  disks: [],
+  ssh: false,
+};
 
 const eventually = async <T>(what: string, look: () => Promise<T | undefined>): Promise<T> => {
   const { signal } = new AbortController();
@@ -124,16 +135,7 @@ test.skipIf(which('qemu-system-x86_64') === undefined)(
     const path = join(folder, 'vnc,1');
     for (const place of [{ kind: 'port' }, { kind: 'unix', path }] as const) {
       const machine = await startMachine(
-        {
-          name: 'view',
-          arch: 'amd64',
-          memory: 64 * 1024 * 1024,
-          cpus: 1,
-          firmware: 'bios',
-          disks: [],
-          ssh: false,
-          extraArgs: ['-device', 'VGA', ...viewArgv(place)],
-        },
+        { ...BARE, extraArgs: ['-device', 'VGA', ...viewArgv(place)] },
         { runDir: folder, policy: 'tcg' },
         quietContext(),
       );
@@ -171,18 +173,40 @@ test.skipIf(which('qemu-system-x86_64') === undefined)(
 );
 
 test.skipIf(which('qemu-system-x86_64') === undefined)(
+  'a machine is started with a view: it has a screen, one viewer comes in, and no log or event has the password',
+  async () => {
+    for (const kind of ['socket', 'port'] as const) {
+      const told: string[] = [];
+      const context = { ...quietContext(), emit: (event: object) => void told.push(JSON.stringify(event)) };
+      const runDir = join(folder, kind);
+      await mkdir(runDir);
+      const machine = await startMachine(BARE, { runDir, policy: 'tcg', view: kind }, context);
+      try {
+        const { address = '', password = '' } = machine.view ?? {};
+        expect(address).toMatch(kind === 'socket' ? /^unix:\/.*\/view$/ : /^127\.0\.0\.1:59\d\d$/);
+        const port = Number(address.split(':')[1]);
+        const at = kind === 'socket' ? { path: address.slice('unix:'.length) } : { host: '127.0.0.1', port };
+        expect(await rfbLogin(at, 'wrong123')).toBe('refused');
+        const seen = await rfbLogin(at, password);
+        expect(seen).toMatchObject({ width: expect.any(Number) });
+        expect(told.join('\n')).toContain(address);
+        expect(told.join('\n')).not.toContain(password);
+        await machine[Symbol.asyncDispose]();
+        const logs = (await readdir(runDir)).filter((file) => file !== 'screenshots');
+        expect(logs).toContain('qmp.log');
+        for (const file of logs) expect(readFileSync(join(runDir, file), 'latin1')).not.toContain(password);
+      } finally {
+        await machine[Symbol.asyncDispose]();
+      }
+    }
+  },
+  60_000,
+);
+
+test.skipIf(which('qemu-system-x86_64') === undefined)(
   'a machine started without a view says so',
   async () => {
-    const spec = {
-      name: 'view',
-      arch: 'amd64',
-      memory: 64 * 1024 * 1024,
-      cpus: 1,
-      firmware: 'bios',
-      disks: [],
-      ssh: false,
-    } as const;
-    await using machine = await startMachine(spec, { runDir: folder, policy: 'tcg' }, quietContext());
+    await using machine = await startMachine(BARE, { runDir: folder, policy: 'tcg' }, quietContext());
     await expect(openView(machine.qmp)).rejects.toMatchObject({ code: 'view.none' });
     const { Screen } = await import('../../src/machine/screen.ts');
     await using screen = await Screen.open(machine.qmp);

@@ -6,9 +6,16 @@ import { artifactText } from '../artifact-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { type PackFlags, packFlags, packSettings } from '../pack-flags.ts';
 import { planOptions, type RecipeFlags, recipeFlags } from '../recipe-flags.ts';
+import { viewFlag, viewKind, viewTeller } from '../view-flag.ts';
 
 type Flags = RecipeFlags &
-  PackFlags & { out: string; accelerator: AcceleratorPolicy; 'keep-run': boolean; 'on-error': OnError };
+  PackFlags & {
+    out: string;
+    accelerator: AcceleratorPolicy;
+    'keep-run': boolean;
+    'on-error': OnError;
+    view: string | undefined;
+  };
 
 export const buildVerb: Verb<Flags> = {
   command: 'build <recipe>',
@@ -17,6 +24,7 @@ export const buildVerb: Verb<Flags> = {
     ['build debian-12 --out images', "from the vendor's cloud image"],
     ['build debian-12 --source packages --out images', "from the distribution's packages"],
     ['build ./web-node.yaml --format tgz --out images', 'a recipe of your own'],
+    ['build debian-12 --view', 'look at its screen with a VNC viewer'],
   ],
   options: (yargs) =>
     packFlags(recipeFlags(yargs)).options({
@@ -31,9 +39,11 @@ export const buildVerb: Verb<Flags> = {
         default: 'keep' as const,
         describe: 'of a build that fails keep the run folder, remove it, open a shell in the guest, or ask',
       },
+      view: viewFlag,
       'keep-run': { type: 'boolean', default: false, describe: "keep the run folder with the guest's disk and logs" },
     }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
+    const view = viewKind(flags.view);
     const { build } = await import('../../build/build.ts');
     const { timingText } = await import('../../build/timings.ts');
     const { operatorAt } = await import('../operator.ts');
@@ -46,6 +56,8 @@ export const buildVerb: Verb<Flags> = {
         keepRun: flags['keep-run'],
         onError: flags['on-error'],
         operator: operatorAt(process.stdin, process.stderr, context),
+        view,
+        onView: await viewTeller(flags, process.stderr, context),
       },
       context,
     );

@@ -3,12 +3,14 @@ import { UsageError } from '../../errors.ts';
 import type { GuestSession } from '../../guest/session.ts';
 import type { AcceleratorPolicy } from '../../machine/accelerator.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
+import { viewFlag, viewKind, viewTeller } from '../view-flag.ts';
 
 interface Flags {
   readonly run: string | undefined;
   readonly discard: boolean;
   readonly accelerator: AcceleratorPolicy;
   readonly exec: string | undefined;
+  readonly view: string | undefined;
 }
 
 export const debugVerb: Verb<Flags> = {
@@ -33,8 +35,10 @@ export const debugVerb: Verb<Flags> = {
           default: 'auto' as const,
           describe: 'KVM where it works; require it; or emulate',
         },
+        view: viewFlag,
       }) as unknown as Argv<Flags & GlobalOptions>,
-  run: async ({ run, discard, accelerator, exec }, context) => {
+  run: async ({ run, discard, accelerator, exec, view: kind, log }, context) => {
+    const view = viewKind(kind);
     const { debugRun } = await import('../../build/debug.ts');
     const { operatorAt } = await import('../operator.ts');
     const operator = operatorAt(process.stdin, process.stderr, context);
@@ -53,7 +57,8 @@ export const debugVerb: Verb<Flags> = {
       };
       said = await session.exec(exec, { signal, onOutput });
     };
-    const result = await debugRun({ run, discard, accelerator, work }, context);
+    const onView = await viewTeller({ log }, process.stderr, context);
+    const result = await debugRun({ run, discard, accelerator, view, onView, work }, context);
     const text = exec === undefined ? `run: ${result.runDir} (changes ${result.changes})` : said.stdout.trimEnd();
     const exitCode = said.exitCode < 0 ? 6 : said.exitCode;
     return { data: { ...result, exitCode: said.exitCode }, text, ...(exitCode === 0 ? {} : { exitCode }) };

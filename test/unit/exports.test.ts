@@ -1,0 +1,85 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { expect, test } from 'vitest';
+import { packageRoot } from '../../src/host/built-module.ts';
+import * as library from '../../src/index.ts';
+
+const src = join(packageRoot(), 'src');
+
+test('the values of the library, no more and no fewer', () => {
+  expect(Object.keys(library).sort()).toMatchInlineSnapshot(`
+    [
+      "ComposeError",
+      "EVENT_VERSION",
+      "FormatError",
+      "HostError",
+      "InterruptedError",
+      "LAYOUTS",
+      "MachineError",
+      "PackError",
+      "ProvisionError",
+      "RecipeError",
+      "Screen",
+      "Screenshots",
+      "SerialTap",
+      "SourceError",
+      "Typist",
+      "UsageError",
+      "appendToInitrd",
+      "attach",
+      "bench",
+      "build",
+      "catalogueNames",
+      "debugRun",
+      "defineRecipe",
+      "describeIso",
+      "doctor",
+      "findRunning",
+      "followFile",
+      "inspect",
+      "isComposeError",
+      "liftFromIso",
+      "loadRecipe",
+      "makeSeed",
+      "pack",
+      "parseKeys",
+      "plan",
+      "quietContext",
+      "runInstaller",
+      "runningRuns",
+      "seedVolume",
+      "serveAnswers",
+      "startMachine",
+      "tapSerial",
+      "viewerCommand",
+    ]
+  `);
+});
+
+/** The modules that `entry` needs before anything runs, by their path in src, and the packages they take. */
+function needed(entry: string): { modules: string[]; packages: string[] } {
+  const modules = new Set<string>();
+  const packages = new Set<string>();
+  const visit = (path: string): void => {
+    if (modules.has(path)) return;
+    modules.add(path);
+    for (const [, what, from = ''] of readFileSync(path, 'utf8').matchAll(
+      /^(?:import|export) ([^;]*?)from '([^']+)';$/gms,
+    )) {
+      const onlyTypes = what?.startsWith('type ') || /^\{(\s*type [^,}]+,?)+\s*\} $/.test(what ?? '');
+      if (onlyTypes) continue;
+      if (from.startsWith('.')) visit(join(dirname(path), from));
+      else if (!from.startsWith('node:')) packages.add(from);
+    }
+  };
+  visit(join(src, entry));
+  return { modules: [...modules].map((path) => relative(src, path)), packages: [...packages].sort() };
+}
+
+test('the command line loads no machine, session or download before a verb asks for it', () => {
+  const { modules, packages } = needed('cli/main.ts');
+  expect(modules.length).toBeGreaterThan(20);
+  expect(modules.every((path) => existsSync(join(src, path)))).toBe(true);
+  expect(modules.filter((path) => /^(machine|guest|disk\/lvm)\//.test(path))).toEqual(['machine/keys-layouts.ts']);
+  expect(packages.filter((name) => !/^(yargs|yaml)/.test(name))).toEqual([]);
+});
