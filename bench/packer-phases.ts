@@ -64,15 +64,15 @@ export function composeBuild(lines: readonly LogLine[], job: Pick<Job, 'steps'>)
   return whole(marks, job, [], 'compose');
 }
 
-/** A provisioner's first word on the screen: of the shell, and of the file. */
-const PROVISIONER = /ui: .*(?:Provisioning with shell script|Uploading \S+ => )/;
-/** What Packer logs when a phase before the provisioners, and the one after them, begins. */
+/** What Packer shows when a provisioner of the shell or the file begins, and at the ends of the others. */
+const PROVISIONER = /^==> \S+: (?:Provisioning with shell script|Uploading \S+ => )/;
+const CONNECTED = /^==> \S+: Connected to SSH/;
+const HALTS = /^==> \S+: Gracefully halting/;
+/** What it logs alone. */
 const QEMU_RUNS = /Executing \S*qemu-system/;
-const CONNECTED = /ui: .*Connected to SSH/;
-const HALTS = /ui: .*Gracefully halting/;
 const OFF = /VM shut down/;
 
-/** The phases in Packer's log (PACKER_LOG=1), which ended at `end`. */
+/** The phases in what Packer shows and logs (PACKER_LOG=1); it ended by itself at `end`. */
 export function packerBuild(lines: readonly LogLine[], end: number, job: Pick<Job, 'steps'>): Build {
   const marks: Mark[] = [];
   const steps = [CLOUD_INIT, ...job.steps.map(({ title }) => title)];

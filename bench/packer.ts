@@ -134,23 +134,21 @@ async function byPacker(job: Job, base: string, folder: string, context: Context
   const template = join(folder, 'bench.pkr.hcl');
   const accelerator = await chooseAccelerator('amd64', 'tcg');
   writeFileSync(template, await packerInput(job, base, folder, accelerator, context.signal));
-  const args = ['build', '-color=false', template];
-  const { lines, end } = await timed('packer', args, folder, packerEnvironment(folder, { PACKER_LOG: '1' }), context);
+  const { lines, end } = await timed('sh', packerBuildArgs(template), folder, packerEnvironment(folder, true), context);
   await proveDisk(join(folder, 'output', DISK_NAME));
   return packerBuild(lines, end, job);
 }
 
+/** What it shows and what it logs, in the order they come. */
+export function packerBuildArgs(template: string): string[] {
+  return ['-c', 'exec packer build -color=false "$0" >&2', template];
+}
+
 /** Packer asks nobody for news, and leaves nothing outside of `folder`. */
-export function packerEnvironment(folder: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+export function packerEnvironment(folder: string, log = false): NodeJS.ProcessEnv {
   const [cache, config] = [join(folder, 'cache'), join(folder, 'config')];
-  return {
-    CHECKPOINT_DISABLE: '1',
-    PACKER_CACHE_DIR: cache,
-    PACKER_CONFIG_DIR: config,
-    TMPDIR: folder,
-    PACKER_LOG: '',
-    ...more,
-  };
+  const places = { PACKER_CACHE_DIR: cache, PACKER_CONFIG_DIR: config, TMPDIR: folder };
+  return { ...places, CHECKPOINT_DISABLE: '1', PACKER_LOG: log ? '1' : '' };
 }
 
 /** A disk on which every step was done, its file system clean. */

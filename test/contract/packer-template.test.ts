@@ -94,7 +94,7 @@ test('phases are read out of both logs, and a log that lacks one is refused', ()
   expect(ours.phases.at(0)).toEqual({ phase: 'before QEMU runs', ms: 10 });
   expect(() => composeBuild(events.slice(0, 6), job)).toThrow('has the phases before QEMU runs');
 
-  const ui = (text: string): string => `2026/11/21 12:00:00 ui: ==> qemu.bench: ${text}`;
+  const ui = (text: string): string => `==> qemu.bench: ${text}`;
   const script = ui('Provisioning with shell script: /tmp/packer-shell1');
   const texts = ['2026/11/21 12:00:00 packer: Executing /usr/bin/qemu-system-x86_64: []string{"-m"}'];
   texts.push(ui('Waiting for SSH to become available...'), ui('Connected to SSH!'), script, ui('Uploading a => /b'));
