@@ -30,6 +30,8 @@ import { composeRecipe, DISK_NAME, type Job, packerTemplate } from './packer-tem
 const MIB = 1024 * 1024;
 const TEXT = 'a file of the host\n';
 const UPLOADED = '/root/bench.txt';
+/** Of a tool that failed. */
+const LAST_LINES = 60;
 const PROOF = '/var/lib/bench/kernel';
 
 /** A file, a package out of the archive, a restart, and a script that fails unless there was one. */
@@ -110,7 +112,8 @@ async function timed(tool: string, args: readonly string[], folder: string, env:
     const { stdout } = await run(tool, args, options);
     return { lines, stdout, end: performance.now() - start };
   } catch (error) {
-    console.error(lines.map(({ at, text }) => `${(at / 1000).toFixed(1)} ${text}`).join('\n'));
+    const last = lines.slice(-LAST_LINES).map(({ at, text }) => `${(at / 1000).toFixed(1)} ${text}`);
+    if (!context.signal.aborted) console.error(last.join('\n'));
     throw error;
   }
 }
@@ -167,7 +170,8 @@ async function proveDisk(path: string): Promise<void> {
 }
 
 export async function packer(): Promise<void> {
-  const runs = Number(process.argv.find((word) => word.startsWith('--runs='))?.slice('--runs='.length) ?? 1);
+  const asked = process.argv.find((word) => word.startsWith('--runs='))?.slice('--runs='.length);
+  const runs = Math.max(1, Number(asked) || 1);
   using signals = abortOnSignals();
   const context: Context = { emit: () => {}, signal: signals.signal };
   const { path: base } = await benchDisk(['packer', 'qemu-system-x86', 'qemu-utils', 'ovmf']);
