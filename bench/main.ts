@@ -130,4 +130,5 @@ async function main(): Promise<void> {
 if (process.argv.includes('first-command')) await (await import('./first-command.ts')).firstCommand();
 else if (process.argv.includes('failures')) await (await import('./failures.ts')).failures();
 else if (process.argv.includes('readiness')) await (await import('./readiness.ts')).readiness();
+else if (process.argv.includes('packer')) await (await import('./packer.ts')).packer();
 else await main();
