@@ -1,0 +1,16 @@
+import type { Operator } from './on-error.ts';
+
+/** The same person for several builds: one question, pause or shell at a time, each with the name of its build. */
+export function takingTurns(): (operator: Operator, build: string) => Operator {
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = last.then(work);
+    last = turn.catch(() => {});
+    return turn;
+  };
+  return (operator, build) => ({
+    choose: (failed, error, choices) => inTurn(() => operator.choose(`${build}: ${failed}`, error, choices)),
+    shell: (session) => inTurn(() => operator.shell(session)),
+    pause: (lines) => inTurn(() => operator.pause([`${build}:`, ...lines])),
+  });
+}
