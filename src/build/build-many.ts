@@ -57,7 +57,7 @@ export async function buildMany(
   const outcomes = labels.map((label): BuildOutcome => ({ build: label, ms: 0, state: 'cancelled', error: undefined }));
   const others = new AbortController();
   const signal = AbortSignal.any([context.signal, others.signal]);
-  const operators = takingTurns();
+  const operators = takingTurns(signal);
   let running = 0;
   const start = async (at: number): Promise<void> => {
     const label = labels[at]!;
@@ -100,19 +100,12 @@ export async function buildMany(
 }
 
 function budgetOf({ jobs, memory, cpus }: BuildLimits): Budget {
-  const limit = (name: string, value: number | undefined, whole: boolean): void => {
-    if (value === undefined || (value > 0 && (!whole || Number.isInteger(value)))) return;
-    throw new UsageError(
-      'build.limit',
-      `Cannot build with ${value} ${name}: it has to be ${whole ? '1' : '0'} or more`,
-      {
-        hint: `Leave ${name} out for what this host has.`,
-      },
-    );
-  };
-  limit('jobs', jobs, true);
-  limit('memory', memory, false);
-  limit('cpus', cpus, false);
+  for (const [name, value] of Object.entries({ jobs, memory, cpus })) {
+    if (value === undefined || (value >= 1 && (name !== 'jobs' || Number.isInteger(value)))) continue;
+    throw new UsageError('build.limit', `Cannot build with ${name} ${value}: it is no number from 1 up`, {
+      hint: `Leave ${name} out for what this host has.`,
+    });
+  }
   return {
     jobs: jobs ?? Number.POSITIVE_INFINITY,
     memory: memory ?? freemem() - RESERVE,

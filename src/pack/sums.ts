@@ -31,9 +31,10 @@ export async function mergeSums(
   folder: string,
   sums: readonly Sum[],
   signal: AbortSignal = new AbortController().signal,
+  staleMs = STALE_MS,
 ): Promise<string> {
   for (;;) {
-    await using lock = await takeLock(join(folder, LOCK), signal);
+    await using lock = await takeLock(join(folder, LOCK), signal, staleMs);
     const lines = [...(await otherLines(folder, sums)), ...sums.map(({ file, sha256 }) => `${sha256}  ${file}\n`)];
     if (!(await lock.isHeld())) continue;
     const { path } = await writeWhole(join(folder, NAME), lines.sort().join(''));
@@ -71,7 +72,7 @@ interface Lock extends AsyncDisposable {
 }
 
 /** A file that only one can create; the others wait until it is gone. */
-async function takeLock(path: string, signal: AbortSignal): Promise<Lock> {
+async function takeLock(path: string, signal: AbortSignal, staleMs: number): Promise<Lock> {
   const token = randomBytes(8).toString('hex');
   let seen = '';
   let since = 0;
@@ -83,7 +84,7 @@ async function takeLock(path: string, signal: AbortSignal): Promise<Lock> {
       () => '',
     );
     if (now !== seen) [seen, since] = [now, performance.now()];
-    else if (now !== '' && performance.now() - since > STALE_MS) await rm(path, { force: true });
+    else if (now !== '' && performance.now() - since > staleMs) await rm(path, { force: true });
     await delay(RETRY_MS);
   }
   const reaped = reapPath(path);
