@@ -3,7 +3,7 @@
 /** Version of the event shapes below; raised when a field changes meaning. */
 export const EVENT_VERSION = 1;
 
-export type ComposeEvent =
+type Happening =
   /** A stage of the work began, ended or failed. `ms` is its duration when it is over. */
   | {
       readonly type: 'phase';
@@ -53,6 +53,9 @@ export type ComposeEvent =
       readonly size: number;
       readonly sha256: string;
     };
+
+/** `build` says which build it happened in, where several run at once. */
+export type ComposeEvent = Happening & { readonly build?: string };
 
 export type Emit = (event: ComposeEvent) => void;
 

@@ -2,6 +2,8 @@
 
 export type { BuildOptions, BuildResult } from './build/build.ts';
 export { build } from './build/build.ts';
+export type { BuildLimits, BuildOutcome } from './build/build-many.ts';
+export { buildMany } from './build/build-many.ts';
 export type { DebugOptions, DebugResult } from './build/debug.ts';
 export { debugRun } from './build/debug.ts';
 export type { Check } from './build/doctor.ts';

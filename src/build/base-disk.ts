@@ -9,6 +9,7 @@ import { gptUsable, writeGpt } from '../formats/gpt-write.ts';
 import { cacheFolder, temporaryFolder } from '../host/folders.ts';
 import { run } from '../host/process.ts';
 import { reapPath } from '../host/reaper.ts';
+import { SingleFlight } from '../host/single-flight.ts';
 import type { Arch } from '../machine/arch.ts';
 import { espFiles, fstab, grubConfig, grubStub, hookScript } from './base-disk-files.ts';
 
@@ -37,19 +38,27 @@ const ESP_START = MIB;
 const ESP_SIZE = 64 * MIB;
 const ROOT_START = ESP_START + ESP_SIZE;
 
+/** By the disk that is made. */
+const disks = new SingleFlight<BaseDisk>();
+
 /**
  * A bootable disk of a Debian suite made on this host without root and without loop devices: mmdebstrap fills a tree,
  * `mke2fs -d` makes the root file system inside mmdebstrap's own (fake) root, where owners are right, mtools fills the ESP
  * with the distribution's signed shim and GRUB, our own GPT holds both. Kept in the cache by the digest of its inputs, which
- * include the archive's Release file: a suite that moved on is built anew.
+ * include the archive's Release file: a suite that moved on is built anew. Several that want the same disk at once share it.
  * @throws HostError `tool.missing`, `tool.failed`
  */
 export async function composeBaseDisk(options: BaseDiskOptions, context: Context): Promise<BaseDisk> {
   const key = await inputKey(options, context);
   const folder = join(cacheFolder(), 'base');
   const final = join(folder, `${options.suite}-${options.arch}-${key.slice(0, 24)}.qcow2`);
-  if (existsSync(final)) return { path: final, key, fromCache: true };
   await mkdir(folder, { recursive: true });
+  return disks.run(final, '', (shared) => cachedDisk(options, key, final, shared), context);
+}
+
+/** The disk at its place in the cache, made when it is not there yet. */
+async function cachedDisk(options: BaseDiskOptions, key: string, final: string, context: Context): Promise<BaseDisk> {
+  if (existsSync(final)) return { path: final, key, fromCache: true };
   await using work = await temporaryFolder('compose-base-');
   // mmdebstrap's hook runs as another user in unshare mode and has to write here.
   await chmod(work.path, 0o777);

@@ -1,12 +1,13 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { SourceError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { cacheFolder } from './folders.ts';
+import { SingleFlight } from './single-flight.ts';
 
 export type Algorithm = 'sha256' | 'sha512';
 
@@ -30,10 +31,13 @@ const MOST_FAILURES = 4;
 const HEADERS_MS = 30_000;
 const BODY_MS = 60_000;
 
+/** By the file that is downloaded into. */
+const downloads = new SingleFlight<Media>();
+
 /**
  * A file of the store, downloaded when it is not there yet. Files are kept by their digest; what was interrupted goes on
  * where it stopped. A file with another digest than expected is kept under its own, so that mending the expectation needs
- * no second download.
+ * no second download. Several that want the same file at once share one download.
  * @throws SourceError `download.http`, `download.transport`, `download.truncated`, `download.checksum`, `sums.missing`
  */
 export async function fetchMedia(
@@ -46,23 +50,25 @@ export async function fetchMedia(
     'value' in request.digest ? request.digest.value.toLowerCase() : await listedDigest(request, context);
   await mkdir(store, { recursive: true });
   const final = join(store, `${algorithm}-${expected}`);
-  const known = await stat(final).catch(() => undefined);
-  const media = { path: final, url: request.url, algorithm, digest: expected };
-  if (known !== undefined) return { ...media, size: known.size, fromCache: true };
   const part = join(store, `${createHash('sha256').update(request.url).digest('hex').slice(0, 32)}.part`);
-  const size = await download(request.url, part, context);
+  const media = { path: final, url: request.url, algorithm, digest: expected };
+  return downloads.run(part, final, (shared) => storedMedia(media, part, shared), context);
+}
+
+/** The file at its place in the store, by way of `part` when it is not there yet. */
+async function storedMedia(media: Omit<Media, 'size' | 'fromCache'>, part: string, context: Context): Promise<Media> {
+  const { path, url, algorithm, digest: expected } = media;
+  const known = await stat(path).catch(() => undefined);
+  if (known !== undefined) return { ...media, size: known.size, fromCache: true };
+  const size = await download(url, part, context);
   const actual = await fileDigest(part, algorithm, context);
-  await rename(part, join(store, `${algorithm}-${actual}`));
+  await rename(part, join(dirname(part), `${algorithm}-${actual}`));
   await rm(`${part}.etag`, { force: true });
   if (actual === expected) return { ...media, size, fromCache: false };
-  throw new SourceError(
-    'download.checksum',
-    `Cannot use ${basename(request.url)}: its ${algorithm} is not the expected one`,
-    {
-      hint: 'Either the file changed at its source (try again), or something on the way altered it. It is kept under its own digest.',
-      evidence: { url: request.url, expected, actual },
-    },
-  );
+  throw new SourceError('download.checksum', `Cannot use ${basename(url)}: its ${algorithm} is not the expected one`, {
+    hint: 'Either the file changed at its source (try again), or something on the way altered it. It is kept under its own digest.',
+    evidence: { url, expected, actual },
+  });
 }
 
 /** The digest a list in `sha512sum` or BSD form gives for the file `url` names. */

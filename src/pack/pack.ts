@@ -72,7 +72,8 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   if (installed?.sets.length === 0)
     notes.add('the tree has no package database of dpkg, rpm or apk: the lists are empty');
   for (const note of notes) context.emit({ type: 'log', level: 'info', message: note });
-  const sums = await writeRecords(resolve(options.out), artifacts, { name: options.name, ...options.maas });
+  const entry = { name: options.name, ...options.maas };
+  const sums = await writeRecords(resolve(options.out), artifacts, entry, context.signal);
   const { out, name: base, sourceDateEpoch: created = epochFromEnvironment() } = options;
   const lists = installed ? await writePackageRecords(installed, { out, name: base, kinds, created }) : [];
   const used = [...engines.values()].map(({ name, version, level, chunk }) => ({ name, version, level, chunk }));

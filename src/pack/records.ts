@@ -1,8 +1,8 @@
-import { join } from 'node:path';
 import type { Checked } from './check.ts';
 import type { EngineName } from './codec.ts';
 import type { FileType } from './filetypes.ts';
 import { writeWhole } from './sink.ts';
+import { mergeSums } from './sums.ts';
 
 /** A finished file. Sizes are bytes. */
 export interface Artifact {
@@ -36,13 +36,14 @@ export interface MaasEntry {
 }
 
 /**
- * Writes `<artifact>.maas.json` for each artifact and SHA256SUMS for all of them, in `sha256sum -c` form.
+ * Writes `<artifact>.maas.json` for each artifact, and their lines into the folder's SHA256SUMS.
  * @returns path of SHA256SUMS
  */
 export async function writeRecords(
   folder: string,
   artifacts: readonly Artifact[],
   maas: Partial<MaasEntry> & { readonly name: string },
+  signal?: AbortSignal,
 ): Promise<string> {
   for (const { path, ...artifact } of artifacts) {
     const record = {
@@ -55,9 +56,7 @@ export async function writeRecords(
     };
     await writeWhole(`${path}.maas.json`, `${JSON.stringify(record, null, 2)}\n`);
   }
-  const lines = artifacts.map(({ file, sha256 }) => `${sha256}  ${file}\n`).sort();
-  const { path } = await writeWhole(join(folder, 'SHA256SUMS'), lines.join(''));
-  return path;
+  return mergeSums(folder, artifacts, signal);
 }
 
 /** The MAAS command line that uploads an artifact; `$PROFILE` is the operator's login. */

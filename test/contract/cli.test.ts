@@ -200,3 +200,57 @@ test('a seed is checked before it is written', async () => {
   expect(refused.stderr).toContain('#cloud-config');
   expect(existsSync(join(folder, 'bad.iso'))).toBe(false);
 });
+
+test('packings into one folder, at once and one after the other, have one list of sums', async () => {
+  const out = join(folder, 'shared');
+  const names = ['a', 'b', 'c'];
+  const pack = (name: string): ReturnType<typeof compose> =>
+    compose(['pack', join(folder, 'good.raw'), '--format', 'tgz', '--name', name, '--out', out]);
+  expect((await Promise.all(names.map(pack))).map(({ status }) => status)).toEqual([0, 0, 0]);
+  expect((await pack('d')).status).toBe(0);
+  const { stdout } = await run('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: out });
+  expect(stdout.trim().split('\n')).toHaveLength(4);
+  expect(readdirSync(out)).toHaveLength(9);
+});
+
+test('a recipe that is named twice is refused before anything starts', async () => {
+  const { status, stderr } = await compose([
+    'build',
+    'debian-12',
+    'debian-12',
+    '--jobs',
+    '2',
+    '--out',
+    join(folder, 'none'),
+  ]);
+  expect(status).toBe(2);
+  expect(stderr).toContain('build.same-output');
+  expect(existsSync(join(folder, 'none'))).toBe(false);
+});
+
+test('several builds that cannot be made are told one by one, with the status of the first', async () => {
+  const empty = { PATH: '/nowhere', COMPOSE_CACHE: join(folder, 'cache'), COMPOSE_STATE: join(folder, 'state') };
+  const args = [
+    'build',
+    'debian-12',
+    'debian-13',
+    '--source',
+    'packages',
+    '--jobs',
+    '2',
+    '--out',
+    join(folder, 'many'),
+  ];
+  const { status, stdout, stderr } = await compose(args, { env: empty });
+  expect(status).toBe(3);
+  expect(stdout).toMatch(
+    /== debian-12: failed after .*\nerror: .*\n {2}code {3}host\.not-ready[\s\S]*== debian-13: failed/,
+  );
+  expect(stderr).toMatch(/\] debian-12: build 1 of 2 starts\n/);
+  expect(stderr).toContain('] debian-13: warning: failed: Cannot build debian-13 on this host');
+  const json = await compose([...args, '--json'], { env: empty });
+  expect(JSON.parse(json.stdout)).toMatchObject([
+    { state: 'failed', error: { code: 'host.not-ready' } },
+    { build: 'debian-13' },
+  ]);
+});

@@ -99,3 +99,16 @@ test.each([
   [`SHA256 (x.img) = ${'a'.repeat(64)}`, 'BSD'],
   [`${'A'.repeat(64)}  ./x.img`, 'upper case and a folder'],
 ])('%s is understood (%s)', (line) => expect(findDigest(`other\n${line}\n`, 'x.img')).toBe('a'.repeat(64)));
+
+test('several that want a file at once share one download, and its end when it is another file', async () => {
+  answer = (_, response) => response.end(CONTENT);
+  const all = await Promise.all([fetchDisk(), fetchDisk(SHA512), fetchDisk()]);
+  expect(new Set(all.map(({ path }) => path)).size).toBe(1);
+  const downloads = (): number => requests.filter((request) => request.url === '/disk.qcow2').length;
+  expect(downloads()).toBe(1);
+  const wrong = 'ab'.repeat(64);
+  const refused = await Promise.allSettled([fetchDisk(wrong), fetchDisk(wrong)]);
+  for (const one of refused) expect(one).toMatchObject({ reason: { code: 'download.checksum' } });
+  expect(downloads()).toBe(2);
+  expect((await readdir(store)).filter((name) => name.includes('.part'))).toEqual([]);
+});

@@ -98,6 +98,86 @@ test('the terminal view ends clean: finished phases stay, running ones are erase
   expect(screen.text.endsWith('\u001b[0J')).toBe(true);
 });
 
+const TWO: ComposeEvent[] = [
+  { type: 'phase', phase: 'boot', state: 'start', build: 'a' },
+  { type: 'phase', phase: 'boot', state: 'start', build: 'long-name' },
+  { type: 'output', phase: 'boot', stream: 'stdout', text: 'from ', build: 'a' },
+  { type: 'output', phase: 'boot', stream: 'stdout', text: 'of the other\n', build: 'long-name' },
+  { type: 'output', phase: 'boot', stream: 'stdout', text: 'a\n', build: 'a' },
+  { type: 'phase', phase: 'boot', state: 'done', ms: 1000, build: 'a' },
+  { type: 'log', level: 'warn', message: 'slow', build: 'long-name' },
+  { type: 'artifact', file: 'a.tar.gz', filetype: 'tgz', size: 2048, sha256: 'ab', build: 'a' },
+];
+
+test('the plain log names the build of each line, and keeps the halves of lines apart', () => {
+  const screen = fakeScreen();
+  const renderer = plainRenderer(screen, { verbose: false, now: () => 0 });
+  for (const event of TWO) renderer.event(event);
+  expect(screen.text.replaceAll('[    0.0s] ', '').trimEnd().split('\n')).toEqual([
+    'a: boot …',
+    'long-name: boot …',
+    'long-name: boot | of the other',
+    'a: boot | from a',
+    'a: boot: done in 1.0 s',
+    'long-name: warning: slow',
+    'a: a.tar.gz: tgz, 2.00 KiB, sha256 ab',
+  ]);
+});
+
+test('ndjson has the build of each event', () => {
+  const screen = fakeScreen();
+  const renderer = ndjsonRenderer(screen);
+  for (const event of TWO) renderer.event(event);
+  const lines = screen.text.trimEnd().split('\n');
+  expect(lines.map((line) => JSON.parse(line).build)).toEqual(TWO.map(({ build }) => build));
+});
+
+/** What a terminal shows after `text`: cursor up, carriage return and erase below are all that is understood. */
+function shown(text: string): string[] {
+  const lines = [''];
+  for (const part of text.split(/(\n|\u001b\[\d+A\r\u001b\[0J)/)) {
+    const up = /^\u001b\[(\d+)A/.exec(part);
+    if (up !== null) lines.splice(lines.length - 1 - Number(up[1]), Number.POSITIVE_INFINITY, '');
+    else if (part === '\n') lines.push('');
+    else lines[lines.length - 1] += part;
+  }
+  return lines;
+}
+
+test('of several builds the terminal shows one line for each running phase, by name', () => {
+  const screen = fakeScreen();
+  const renderer = ttyRenderer(screen, { verbose: false, now: () => 0 });
+  for (const event of TWO.slice(0, 5)) renderer.event(event);
+  renderer.event({ type: 'phase', phase: 'prepare', state: 'start', build: 'third' });
+  expect(shown(screen.text)).toEqual([
+    '⠋ a          boot  0 ms  a',
+    '⠋ long-name  boot  0 ms  of the other',
+    '⠋ third      prepare  0 ms',
+    '',
+  ]);
+  for (const event of TWO.slice(5)) renderer.event(event);
+  expect(shown(screen.text)).toEqual([
+    '✔ a: boot: done in 1.0 s',
+    '! long-name: slow',
+    '▣ a: a.tar.gz  tgz  2.00 KiB',
+    '⠋ long-name  boot  0 ms  of the other',
+    '⠋ third      prepare  0 ms',
+    '',
+  ]);
+  renderer.close();
+  expect(shown(screen.text)).toHaveLength(4);
+});
+
+test('more running phases than the terminal has lines are counted', () => {
+  const screen = { ...fakeScreen(), rows: 5 };
+  const renderer = ttyRenderer(screen, { verbose: false, now: () => 0 });
+  for (let at = 0; at < 9; at++) renderer.event({ type: 'phase', phase: 'boot', state: 'start', build: `b${at}` });
+  const lines = shown(screen.text);
+  expect(lines).toHaveLength(5);
+  expect(lines.slice(2)).toEqual(['⠋ b2  boot  0 ms', '  … and 6 more', '']);
+  renderer.close();
+});
+
 test('an error says what, code, why, evidence and next step, and picks the exit status of its class', () => {
   const error = new MachineError('boot.panic', 'Cannot boot web-node: the kernel panicked', {
     phase: 'boot',

@@ -2,29 +2,33 @@ import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { ON_ERROR, type OnError } from '../../build/on-error.ts';
 import type { AcceleratorPolicy } from '../../machine/accelerator.ts';
-import { artifactText } from '../artifact-text.ts';
+import { buildText, outcomesAnswer } from '../build-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { type PackFlags, packFlags, packSettings } from '../pack-flags.ts';
 import { planOptions, type RecipeFlags, recipeFlags } from '../recipe-flags.ts';
 import { viewFlag, viewKind, viewTeller } from '../view-flag.ts';
 
-type Flags = RecipeFlags &
+type Flags = Omit<RecipeFlags, 'recipe'> &
   PackFlags & {
+    recipe: readonly string[];
     out: string;
     accelerator: AcceleratorPolicy;
     'keep-run': boolean;
     'on-error': OnError;
     view: string | undefined;
+    jobs: number | undefined;
+    'fail-fast': boolean;
   };
 
 export const buildVerb: Verb<Flags> = {
-  command: 'build <recipe>',
+  command: 'build <recipe..>',
   describe: 'build an image: boot, provision, pack',
   examples: [
     ['build debian-12 --out images', "from the vendor's cloud image"],
     ['build debian-12 --source packages --out images', "from the distribution's packages"],
     ['build ./web-node.yaml --format tgz --out images', 'a recipe of your own'],
     ['build debian-12 --view', 'look at its screen with a VNC viewer'],
+    ['build debian-12 ./web-node.yaml --jobs 2 --out images', 'several at once'],
   ],
   options: (yargs) =>
     packFlags(recipeFlags(yargs)).options({
@@ -41,34 +45,40 @@ export const buildVerb: Verb<Flags> = {
       },
       view: viewFlag,
       'keep-run': { type: 'boolean', default: false, describe: "keep the run folder with the guest's disk and logs" },
+      jobs: {
+        type: 'number',
+        describe: 'builds at once, where memory allows; as many as memory and cores carry by default',
+      },
+      'fail-fast': { type: 'boolean', default: false, describe: 'the first build that fails ends the others' },
     }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
     const view = viewKind(flags.view);
-    const { build } = await import('../../build/build.ts');
-    const { timingText } = await import('../../build/timings.ts');
     const { operatorAt } = await import('../operator.ts');
-    const result = await build(
-      {
-        ...planOptions(flags),
-        ...(await packSettings(flags, context)),
-        out: resolve(flags.out),
-        accelerator: flags.accelerator,
-        keepRun: flags['keep-run'],
-        onError: flags['on-error'],
-        operator: operatorAt(process.stdin, process.stderr, context),
-        view,
-        onView: await viewTeller(flags, process.stderr, context),
-      },
-      context,
-    );
-    const text = [
-      timingText(result.timings, result.ms),
-      '',
-      artifactText(result, result.plan.maas),
-      '',
-      `manifest: ${result.manifest}`,
-    ];
-    if (result.runDir !== undefined) text.push(`run: ${result.runDir}`);
-    return { data: result, text: text.join('\n') };
+    const { workers: saved, ...settings } = await packSettings(flags, context);
+    // Workers that were saved for one packing at a time are divided among several, as the default is.
+    const workers = flags.recipe.length === 1 ? saved : flags.workers;
+    const operator = operatorAt(process.stdin, process.stderr, context);
+    const onView = await viewTeller(flags, process.stderr, context);
+    const list = flags.recipe.map((recipe) => ({
+      ...planOptions({ ...flags, recipe }),
+      ...settings,
+      ...(workers === undefined ? {} : { workers }),
+      out: resolve(flags.out),
+      accelerator: flags.accelerator,
+      keepRun: flags['keep-run'],
+      onError: flags['on-error'],
+      operator,
+      view,
+      onView,
+    }));
+    const [only] = list;
+    if (list.length === 1 && only !== undefined) {
+      const { build } = await import('../../build/build.ts');
+      const result = await build(only, context);
+      return { data: result, text: buildText(result) };
+    }
+    const { buildMany } = await import('../../build/build-many.ts');
+    const limits = { jobs: flags.jobs, failFast: flags['fail-fast'] };
+    return outcomesAnswer(await buildMany(list, limits, context));
   },
 };

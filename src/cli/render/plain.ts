@@ -6,26 +6,30 @@ import { printable, type Renderer, type Screen } from './renderer.ts';
 /** A running phase is mentioned again at most this often, so that a CI log stays short and still shows life. */
 const PROGRESS_INTERVAL_MS = 15_000;
 
-/** Lines for logs and pipes: each begins with the seconds since the start. Serial output is not repeated here. */
+/**
+ * Lines for logs and pipes: each begins with the seconds since the start, and with the build where there are several. Serial
+ * output is not repeated here.
+ */
 export function plainRenderer(screen: Screen, options: { readonly verbose: boolean; now?: () => number }): Renderer {
   const now = options.now ?? (() => performance.now());
   const start = now();
   const lastProgress = new Map<string, number>();
   const tails = new Map<string, string>();
-  const line = (text: string): void => {
-    const seconds = ((now() - start) / 1000).toFixed(1).padStart(7);
-    screen.write(`[${seconds}s] ${scrub(printable(text))}\n`);
-  };
   return {
     event(event: ComposeEvent) {
+      const build = event.build === undefined ? '' : `${event.build}: `;
+      const line = (text: string): void => {
+        const seconds = ((now() - start) / 1000).toFixed(1).padStart(7);
+        screen.write(`[${seconds}s] ${scrub(printable(`${build}${text}`))}\n`);
+      };
       switch (event.type) {
         case 'phase':
-          lastProgress.set(event.phase, now());
+          lastProgress.set(`${build}${event.phase}`, now());
           line(phaseLine(event));
           break;
         case 'progress': {
-          if (now() - (lastProgress.get(event.phase) ?? 0) < PROGRESS_INTERVAL_MS) break;
-          lastProgress.set(event.phase, now());
+          if (now() - (lastProgress.get(`${build}${event.phase}`) ?? 0) < PROGRESS_INTERVAL_MS) break;
+          lastProgress.set(`${build}${event.phase}`, now());
           line(`${event.phase}: ${progressText(event)}`);
           break;
         }
@@ -38,7 +42,7 @@ export function plainRenderer(screen: Screen, options: { readonly verbose: boole
           break;
         case 'output': {
           if (event.stream === 'serial' && !options.verbose) break;
-          const key = `${event.phase}/${event.stream}`;
+          const key = `${build}${event.phase}/${event.stream}`;
           const parts = ((tails.get(key) ?? '') + event.text).split('\n');
           tails.set(key, parts.pop() ?? '');
           for (const part of parts) line(`${event.phase} | ${part}`);

@@ -12,6 +12,8 @@ export interface Renderer {
 export interface Screen {
   write(text: string): void;
   readonly columns: number;
+  /** Lines it has; undefined where nobody knows. */
+  readonly rows?: number;
   readonly color: boolean;
 }
 
@@ -21,6 +23,9 @@ export function screenOf(stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv = pr
     write: (text) => void stream.write(text),
     get columns() {
       return stream.columns ?? 100;
+    },
+    get rows() {
+      return stream.rows ?? 24;
     },
     color: stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
   };

@@ -9,6 +9,8 @@ const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', 
 const ERASE_BELOW = '\u001b[0J';
 
 interface Running {
+  readonly build: string | undefined;
+  readonly phase: string;
   readonly since: number;
   progress?: Extract<ComposeEvent, { type: 'progress' }>;
   /** Bytes and time of the samples the rate is taken over, oldest first. */
@@ -18,7 +20,8 @@ interface Running {
 
 /**
  * For a person at a terminal: finished phases scroll up as lines, running ones live at the bottom with bytes, rate and
- * elapsed time, and under them the last line the guest printed.
+ * elapsed time, and under them the last line the guest printed. Of several builds each running phase has one line, and no
+ * more than the terminal shows.
  */
 export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean; now?: () => number }): Renderer {
   const now = options.now ?? (() => performance.now());
@@ -38,11 +41,21 @@ export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean
   const draw = (): void => {
     if (waiting !== undefined) return;
     const lines: string[] = [];
-    for (const [phase, state] of running) {
+    const width = Math.max(0, ...[...running.values()].map(({ build }) => build?.length ?? 0));
+    for (const state of running.values()) {
       const spinner = SPINNER[frame % SPINNER.length] ?? '';
-      lines.push(clip(`${spinner} ${phase}  ${describe(state, now())}`));
-      if (state.lastOutput) lines.push(paint('dim', clip(`    ${state.lastOutput}`)));
+      const about = `${state.phase}  ${describe(state, now())}`;
+      const output = state.lastOutput;
+      if (state.build !== undefined) {
+        lines.push(clip(`${spinner} ${state.build.padEnd(width)}  ${about}${output && `  ${output}`}`));
+        continue;
+      }
+      lines.push(clip(`${spinner} ${about}`));
+      if (output) lines.push(paint('dim', clip(`    ${output}`)));
     }
+    // What has scrolled off the top cannot be erased.
+    const most = Math.max(2, (screen.rows ?? 24) - 1);
+    if (lines.length > most) lines.splice(most - 1, Infinity, `  … and ${lines.length - most + 1} more`);
     erase();
     if (lines.length > 0) screen.write(`${lines.join('\n')}\n`);
     drawn = lines.length;
@@ -64,19 +77,23 @@ export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean
 
   return {
     event(event: ComposeEvent) {
+      const { build } = event;
+      const keyOf = (phase: string): string => `${build ?? ''}\n${phase}`;
+      const name = build === undefined ? '' : `${paint('bold', build)}: `;
+      const said = build === undefined ? '' : `${build}: `;
       switch (event.type) {
         case 'phase':
           if (event.state === 'start') {
-            running.set(event.phase, { since: now(), samples: [], lastOutput: '' });
+            running.set(keyOf(event.phase), { build, phase: event.phase, since: now(), samples: [], lastOutput: '' });
             draw();
           } else {
-            running.delete(event.phase);
+            running.delete(keyOf(event.phase));
             const mark = event.state === 'done' ? paint('green', '✔') : paint('red', '✘');
-            print(`${mark} ${printable(phaseLine(event))}`);
+            print(`${mark} ${name}${printable(phaseLine(event))}`);
           }
           break;
         case 'progress': {
-          const state = running.get(event.phase);
+          const state = running.get(keyOf(event.phase));
           if (state === undefined) break;
           state.progress = event;
           state.samples.push({ at: now(), done: event.done });
@@ -86,21 +103,23 @@ export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean
         case 'log':
           if (event.level === 'debug' && !options.verbose) break;
           print(
-            event.level === 'warn' ? paint('yellow', `! ${printable(event.message)}`) : `  ${printable(event.message)}`,
+            event.level === 'warn'
+              ? paint('yellow', `! ${said}${printable(event.message)}`)
+              : `  ${name}${printable(event.message)}`,
           );
           break;
         case 'milestone': {
-          const state = running.get('boot');
+          const state = running.get(keyOf('boot'));
           if (state !== undefined) state.lastOutput = scrub(printable(milestoneLine(event)));
-          if (options.verbose) print(paint('dim', `    ${printable(milestoneLine(event))}`));
+          if (options.verbose) print(paint('dim', `    ${said}${printable(milestoneLine(event))}`));
           break;
         }
         case 'output': {
           const last = printable(event.text).trimEnd().split('\n').at(-1)?.trim();
-          const state = running.get(event.phase) ?? [...running.values()].at(-1);
+          const state = running.get(keyOf(event.phase)) ?? [...running.values()].findLast((one) => one.build === build);
           if (state !== undefined && last) state.lastOutput = scrub(last);
           if (options.verbose && event.stream !== 'serial') {
-            for (const text of printable(event.text).trimEnd().split('\n')) print(paint('dim', `    ${text}`));
+            for (const text of printable(event.text).trimEnd().split('\n')) print(paint('dim', `    ${said}${text}`));
           }
           break;
         }
@@ -115,7 +134,7 @@ export function ttyRenderer(screen: Screen, options: { readonly verbose: boolean
           }
           break;
         case 'artifact':
-          print(`${paint('cyan', '▣')} ${event.file}  ${event.filetype}  ${humanSize(event.size)}`);
+          print(`${paint('cyan', '▣')} ${name}${event.file}  ${event.filetype}  ${humanSize(event.size)}`);
       }
     },
     close() {
