@@ -29,6 +29,7 @@ test('the values of the library, no more and no fewer', () => {
       "attach",
       "bench",
       "build",
+      "buildMany",
       "catalogueNames",
       "debugRun",
       "defineRecipe",
