@@ -119,7 +119,8 @@ test.skipIf(why)(
     }
     await shots[Symbol.asyncDispose]();
     const files = await readdir(join(runDir, 'shots'));
-    expect(files.length).toBeGreaterThan(2);
+    // The first and the last at least; how many changes lie between two looks depends on the host.
+    expect(files.length).toBeGreaterThan(1);
     for (const file of files) {
       const bytes = readFileSync(join(runDir, 'shots', file));
       expect(bytes.subarray(1, 4).toString()).toBe('PNG');
