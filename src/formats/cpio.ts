@@ -2,7 +2,9 @@
  * cpio archives of the "newc" form, which Linux takes for its initial file system (kernel:
  * Documentation/driver-api/early-userspace/buffer-format.rst, init/initramfs.c).
  */
+
 import { FormatError } from '../errors.ts';
+import { concat } from './concat.ts';
 
 export interface CpioFile {
   /** Path with `/` between components; directories on its way are made. */
@@ -101,13 +103,7 @@ export function writeCpio(
     if (size > 0) parts.push(content ?? contents.get(file as CpioFile) ?? new Uint8Array(0), cpioPadding(size));
   }
   parts.push(cpioTrailer());
-  const archive = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    archive.set(part, at);
-    at += part.length;
-  }
-  return archive;
+  return concat(parts);
 }
 
 /** Thirteen fields of eight hexadecimal digits behind the magic number, the name with its NUL, padding. */

@@ -1,4 +1,5 @@
 /** Rock Ridge (RRIP 1.09 to 1.12) as it is read from the system use areas of directory records (SUSP 1.12). */
+import { concat } from './concat.ts';
 import { isoDamaged, longDate, shortDate } from './iso9660-records.ts';
 
 /** What the system use entries of one record say. */
@@ -56,7 +57,7 @@ export async function readSystemUse(use: Uint8Array, skip: number, readArea: Rea
     const next = parseArea(area, draft, name, link);
     area = next === undefined ? undefined : await readArea(next.block, next.offset, Math.min(next.length, MAX_AREA));
   }
-  if (name.length > 0) draft.name = concatenate(name);
+  if (name.length > 0) draft.name = concat(name);
   if (link.seen) draft.target = link.text();
   return draft;
 }
@@ -141,14 +142,14 @@ class LinkTarget {
     }
     const part = (flags & COMPONENT.current) !== 0 ? DOT : (flags & COMPONENT.parent) !== 0 ? DOT_DOT : bytes;
     const before = this.#open ? this.#parts.pop() : undefined;
-    this.#parts.push(before === undefined ? part : concatenate([before, part]));
+    this.#parts.push(before === undefined ? part : concat([before, part]));
     this.#open = (flags & COMPONENT.continue) !== 0;
   }
 
   text(): Uint8Array {
     const slash = Uint8Array.of(0x2f);
     const joined = this.#parts.flatMap((part, at) => (at === 0 ? [part] : [slash, part]));
-    return concatenate(this.#absolute ? [slash, ...joined] : joined);
+    return concat(this.#absolute ? [slash, ...joined] : joined);
   }
 }
 
@@ -157,14 +158,4 @@ const DOT_DOT = Uint8Array.of(0x2e, 0x2e);
 
 function ascii(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

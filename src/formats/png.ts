@@ -1,4 +1,5 @@
 /** Writes PNG files (W3C Portable Network Graphics, third edition): 8-bit palette where 256 colours are enough, else RGB. */
+import { concat } from './concat.ts';
 import { crc32 } from './crc32.ts';
 import type { Picture } from './ppm.ts';
 
@@ -21,7 +22,7 @@ export function encodePng(picture: Picture, deflate: (bytes: Uint8Array) => Uint
   const chunks = [SIGNATURE, chunk('IHDR', header)];
   if (indexed !== undefined) chunks.push(chunk('PLTE', indexed.palette));
   chunks.push(chunk('IDAT', deflate(rows)), chunk('IEND', new Uint8Array(0)));
-  return joined(chunks);
+  return concat(chunks);
 }
 
 /** The picture as numbers into a palette; undefined when it has more than 256 colours. */
@@ -63,15 +64,5 @@ function chunk(type: string, data: Uint8Array): Uint8Array {
   for (let at = 0; at < 4; at++) out[4 + at] = type.charCodeAt(at);
   out.set(data, 8);
   view.setUint32(8 + data.length, crc32(out.subarray(4, 8 + data.length)));
-  return out;
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
   return out;
 }

@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { HostError } from '../errors.ts';
 import { which } from '../host/tools.ts';
+import { within } from '../host/within.ts';
 import { type Arch, hostArch } from './arch.ts';
 import { type AcceleratorKind, BOARDS } from './board.ts';
 import { type PayloadResult, type PayloadRun, runPayload, timeScale } from './calibrate.ts';
@@ -143,16 +144,4 @@ function unprovable(arch: Arch, host: AcceleratorHost, program: string, qemu: st
   const code = host.kvmError();
   if (code === undefined) return undefined;
   return code === 'ENOENT' ? 'this host has no /dev/kvm' : `/dev/kvm cannot be opened (${code})`;
-}
-
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,5 +1,6 @@
 import { MachineError } from '../errors.ts';
 import type { QmpEvent } from '../formats/qmp.ts';
+import { within } from '../host/within.ts';
 import type { Accelerator } from './accelerator.ts';
 import type { BoundForward } from './argv-network.ts';
 import type { Firmware } from './firmware.ts';
@@ -304,16 +305,4 @@ function failureOf(promise: Promise<unknown>): Promise<undefined> {
   return new Promise((resolve) => {
     promise.catch(() => resolve(undefined));
   });
-}
-
-export async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -38,6 +38,7 @@ export class Screenshots implements AsyncDisposable {
   #files: string[] = [];
   #count = 0;
   #last: Picture | undefined;
+  #looking: Promise<void> = Promise.resolve();
   #stopped = false;
   /** Looks taken and what they cost, ms. */
   readonly cost = { looks: 0, ms: 0 };
@@ -84,7 +85,14 @@ export class Screenshots implements AsyncDisposable {
     }
   }
 
-  async #look(): Promise<void> {
+  /** One look after another: two at once would compare with the same picture, and keep the same one twice. */
+  #look(): Promise<void> {
+    const look = this.#looking.then(() => this.#compare());
+    this.#looking = look.catch(() => {});
+    return look;
+  }
+
+  async #compare(): Promise<void> {
     const picture = await this.#screen.take();
     if (this.#last !== undefined && !differs(this.#last, picture)) return;
     this.#last = picture;

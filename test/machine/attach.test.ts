@@ -59,6 +59,8 @@ test.skipIf(why)(
     try {
       const typist = new Typist({ qmp: machine.qmp, serial: tap, signal: context.signal, timeScale: 10 });
       await typist.type(parseKeys('<wait:"grub> ">'));
+      // A quick host has more than one change between two looks.
+      await shots.now();
       const env = { COMPOSE_STATE: folder };
 
       const shown = await compose(['attach'], { env });
@@ -71,6 +73,7 @@ test.skipIf(why)(
       const typed = await compose(['attach', '--keys', 'echo "typed from <lt>outside<gt>"<enter>'], { env });
       expect(typed).toMatchObject({ status: 0, stdout: 'typed 27 characters\n' });
       await typist.type(parseKeys('<wait:"typed from"><wait:"<outside>">'));
+      await shots.now();
       const wrong = await compose(['attach', '--keys', '<entre>'], { env });
       expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining('<enter>') });
 
@@ -119,8 +122,7 @@ test.skipIf(why)(
     }
     await shots[Symbol.asyncDispose]();
     const files = await readdir(join(runDir, 'shots'));
-    // The first and the last at least; how many changes lie between two looks depends on the host.
-    expect(files.length).toBeGreaterThan(1);
+    expect(files.length).toBeGreaterThan(2);
     for (const file of files) {
       const bytes = readFileSync(join(runDir, 'shots', file));
       expect(bytes.subarray(1, 4).toString()).toBe('PNG');

@@ -1,4 +1,5 @@
 /** One of an ISO's two directory hierarchies: its identifiers, its orders, its directories and its path tables. */
+import { concat } from '../concat.ts';
 import { both16, both32, FLAG_DIRECTORY, RECORD_HEAD, recordDate, SECTOR } from './layout.ts';
 import { isoIdentifiers, jolietNames, ucs2 } from './names.ts';
 import type { IsoNode } from './tree.ts';
@@ -87,7 +88,7 @@ export class Hierarchy {
       row.set(name, 8);
       return row;
     });
-    return join(rows);
+    return concat(rows);
   }
 }
 
@@ -124,14 +125,4 @@ export function directoryRecord(
 
 export function even(length: number): number {
   return length + (length % 2);
-}
-
-export function join(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

@@ -1,5 +1,6 @@
 /** Lays the Rock Ridge entries of every record out: inside it as far as they fit, the rest in continuation areas. */
-import { even, type Hierarchy, join, type RecordRole } from './hierarchy.ts';
+import { concat } from '../concat.ts';
+import { even, type Hierarchy, type RecordRole } from './hierarchy.ts';
 import { RECORD_HEAD, RECORD_MAX, SECTOR } from './layout.ts';
 import { CE_LENGTH, ce, er, nm, px, sl, sp, tf } from './rock-ridge.ts';
 import type { IsoNode } from './tree.ts';
@@ -62,7 +63,7 @@ export class SystemUse {
 
   record(node: IsoNode, role: RecordRole): Uint8Array {
     if (role === '.' && node.parent === undefined) return withNext(this.#root.inside, this.#root.areas[0]);
-    if (role !== 'child') return join(this.#attributes(node));
+    if (role !== 'child') return concat(this.#attributes(node));
     const parts = this.#parts.get(node);
     return withNext(parts?.inside ?? [], parts?.areas[0]);
   }
@@ -87,7 +88,7 @@ export class SystemUse {
 }
 
 function withNext(entries: readonly Uint8Array[], next: Area | undefined): Uint8Array {
-  return join(next === undefined ? entries : [...entries, ce(next.sector, next.offset, next.length)]);
+  return concat(next === undefined ? entries : [...entries, ce(next.sector, next.offset, next.length)]);
 }
 
 function area(entries: readonly Uint8Array[], goesOn: boolean): Area {
