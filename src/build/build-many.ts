@@ -99,13 +99,19 @@ export async function buildMany(
   );
 }
 
-function budgetOf({ jobs, memory, cpus }: BuildLimits): Budget {
+/** @throws UsageError `build.limit` */
+export function checkLimits({ jobs, memory, cpus }: BuildLimits): void {
   for (const [name, value] of Object.entries({ jobs, memory, cpus })) {
     if (value === undefined || (value >= 1 && (name !== 'jobs' || Number.isInteger(value)))) continue;
     throw new UsageError('build.limit', `Cannot build with ${name} ${value}: it is no number from 1 up`, {
       hint: `Leave ${name} out for what this host has.`,
     });
   }
+}
+
+function budgetOf(limits: BuildLimits): Budget {
+  checkLimits(limits);
+  const { jobs, memory, cpus } = limits;
   return {
     jobs: jobs ?? Number.POSITIVE_INFINITY,
     memory: memory ?? freemem() - RESERVE,

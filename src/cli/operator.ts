@@ -28,16 +28,27 @@ export function operatorAt(input: ReadStream, output: WriteStream, context: Cont
       context.emit({ type: 'terminal', state: 'free' });
     }
   };
-  const question = async (text: string): Promise<string> => {
-    const line = createInterface({ input, output });
-    // A terminal that goes away ends the question, not the process.
-    const closed = new Promise<string>((resolve) => line.once('close', () => resolve('')));
+  /** Asks until an answer is `taken`; a terminal that goes away ends the questions, not the process. */
+  const ask = async <T>(text: string, taken: (answer: string) => T | undefined): Promise<T | undefined> => {
+    // One reader for every round: one that is closed throws away the lines typed ahead of the next question.
+    const reader = createInterface({ input, output, prompt: text });
     // In raw mode Ctrl-C is a key; readline turns it into this.
-    line.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    reader.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    const close = (): void => reader.close();
+    context.signal.addEventListener('abort', close, { once: true });
     try {
-      return await Promise.race([line.question(text, { signal: context.signal }), closed]);
+      context.signal.throwIfAborted();
+      reader.prompt();
+      for await (const line of reader) {
+        const found = taken(line.trim().toLowerCase());
+        if (found !== undefined) return found;
+        reader.prompt();
+      }
+      context.signal.throwIfAborted();
+      return undefined;
     } finally {
-      line.close();
+      context.signal.removeEventListener('abort', close);
+      reader.close();
     }
   };
   return {
@@ -45,13 +56,10 @@ export function operatorAt(input: ReadStream, output: WriteStream, context: Cont
       alone(async () => {
         output.write(`${scrub(errorText(error, paint, false))}\n${failed} failed. What now?\n`);
         for (const choice of choices) output.write(`  ${paint('bold', choice)}: ${MEANING[choice]}\n`);
-        for (let round = 0; round < 20; round++) {
-          const answer = (await question(`${choices.join(', ')}? `)).trim().toLowerCase();
-          const found = answer === '' ? undefined : choices.find((choice) => choice.startsWith(answer));
-          if (found !== undefined) return found;
-          context.signal.throwIfAborted();
-        }
-        return 'keep';
+        const answer = await ask(`${choices.join(', ')}? `, (said) =>
+          said === '' ? undefined : choices.find((choice) => choice.startsWith(said)),
+        );
+        return answer ?? 'keep';
       }),
     shell: (session) =>
       alone(async () => {
@@ -61,8 +69,7 @@ export function operatorAt(input: ReadStream, output: WriteStream, context: Cont
     pause: (lines) =>
       alone(async () => {
         output.write(`${lines.map((line) => scrub(line)).join('\n')}\n`);
-        await question('Enter goes on. ');
-        context.signal.throwIfAborted();
+        await ask('Enter goes on. ', () => true);
       }),
   };
 }

@@ -1,26 +1,28 @@
-/** `--view`: the guest's screen for a VNC viewer. */
+/** `--view` and `--view-port`: the guest's screen for a VNC viewer. */
 import type { Writable } from 'node:stream';
 import type { Options } from 'yargs';
-import { UsageError } from '../errors.ts';
 import { type Context, EVENT_VERSION } from '../events.ts';
 import type { View, ViewKind } from '../machine/view.ts';
 import type { GlobalOptions } from './command.ts';
 
-const KINDS: readonly ViewKind[] = ['socket', 'port'];
+export interface ViewFlags {
+  readonly view: boolean;
+  readonly 'view-port': boolean;
+}
 
-export const viewFlag = {
-  type: 'string',
-  describe: "open the guest's screen to one VNC viewer, on a socket of yours; --view=port: on a loopback port",
-} as const satisfies Options;
+/** Two flags without a value: one with an optional value would take the recipe after it for that. */
+export const viewFlags = {
+  view: {
+    type: 'boolean',
+    default: false,
+    describe: "open the guest's screen to one VNC viewer, on a socket of yours",
+  },
+  'view-port': { type: 'boolean', default: false, describe: 'the same on a loopback port' },
+} as const satisfies Record<keyof ViewFlags, Options>;
 
-/** What `--view` says. Not as yargs' own choices, which know no flag with a value or none. @throws UsageError `view.kind` */
-export function viewKind(value: string | undefined): ViewKind | undefined {
-  if (value === undefined) return undefined;
-  const kind = value === '' ? 'socket' : KINDS.find((one) => one === value);
-  if (kind !== undefined) return kind;
-  throw new UsageError('view.kind', `Cannot open a view: there is none of the kind "${value}"`, {
-    hint: 'Use --view or --view=port; --view alone comes last, or another flag after it.',
-  });
+export function viewKind(flags: ViewFlags): ViewKind | undefined {
+  if (flags['view-port']) return 'port';
+  return flags.view ? 'socket' : undefined;
 }
 
 /**

@@ -254,3 +254,15 @@ test('several builds that cannot be made are told one by one, with the status of
     { build: 'debian-13' },
   ]);
 });
+
+test('a recipe after --view is a recipe', async () => {
+  const { status, stderr } = await compose(['build', '--view', 'debian-13x']);
+  expect(status).toBe(2);
+  expect(stderr).toContain('"debian-13x"');
+});
+
+test('a number of jobs that cannot be is refused, for one recipe too', async () => {
+  const { status, stderr } = await compose(['build', 'debian-12', '--jobs', '0']);
+  expect(status).toBe(2);
+  expect(stderr).toContain('build.limit');
+});

@@ -106,15 +106,15 @@ test.skipIf(NO_GRUB_ISO)(
       .type(parseKeys(`set got='${LINES[0]}'`.replaceAll('<', '<lt>')));
     expect(report.groups.serial).toBe(0);
     expect(report.groups.screen).toBeGreaterThan(50);
-    await ask.type(parseKeys('<enter>terminal_output serial<enter><wait:"grub> ">c0<enter><wait:-0->'));
+    await ask.type(parseKeys('<enter>terminal_output serial<enter><wait:"grub> ">c0<enter><wait:-0-><wait:"grub> ">'));
     expect(guest.tap.since(0)).toContain('same-0-yes');
     // A password is neither echoed nor drawn: the keyboard's own queue has to do.
-    await ask.type(parseKeys('<wait:"grub> ">terminal_output console<enter><waitStill>'));
+    await ask.type(parseKeys('terminal_output console<enter><waitStill>'));
     const blind = await guest
       .typist({ evidence: 'queue' })
       .type(parseKeys(`set got='${LINES[1]}'`.replaceAll('<', '<lt>')));
     expect(blind.groups.queue).toBeGreaterThan(50);
-    await ask.type(parseKeys('<enter>terminal_output serial<enter><wait:"grub> ">c1<enter><wait:-1->'));
+    await ask.type(parseKeys('<enter>terminal_output serial<enter><wait:"grub> ">c1<enter><wait:-1-><wait:"grub> ">'));
     expect(guest.tap.since(0)).toContain('same-1-yes');
   },
   240_000,

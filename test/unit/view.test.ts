@@ -52,11 +52,14 @@ test('a machine with a VNC server of its own has no view beside it', async () =>
   await expect(starting).rejects.toMatchObject({ code: 'view.twice' });
 });
 
-test('the flag: none, alone, with a kind, and what it is not', () => {
-  expect([undefined, '', 'socket', 'port'].map(viewKind)).toEqual([undefined, 'socket', 'socket', 'port']);
-  for (const wrong of ['debian-12', 'Port', '0']) {
-    expect(() => viewKind(wrong)).toThrow(expect.objectContaining({ code: 'view.kind', exitCode: 2 }));
-  }
+test('the flags: none, a socket, a port', () => {
+  const kind = (view: boolean, port: boolean): string | undefined => viewKind({ view, 'view-port': port });
+  expect([kind(false, false), kind(true, false), kind(false, true), kind(true, true)]).toEqual([
+    undefined,
+    'socket',
+    'port',
+    'port',
+  ]);
 });
 
 test('the command of a viewer', () => {

@@ -6,16 +6,16 @@ import { buildText, outcomesAnswer } from '../build-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { type PackFlags, packFlags, packSettings } from '../pack-flags.ts';
 import { planOptions, type RecipeFlags, recipeFlags } from '../recipe-flags.ts';
-import { viewFlag, viewKind, viewTeller } from '../view-flag.ts';
+import { type ViewFlags, viewFlags, viewKind, viewTeller } from '../view-flag.ts';
 
 type Flags = Omit<RecipeFlags, 'recipe'> &
-  PackFlags & {
+  PackFlags &
+  ViewFlags & {
     recipe: readonly string[];
     out: string;
     accelerator: AcceleratorPolicy;
     'keep-run': boolean;
     'on-error': OnError;
-    view: string | undefined;
     jobs: number | undefined;
     'fail-fast': boolean;
   };
@@ -27,7 +27,7 @@ export const buildVerb: Verb<Flags> = {
     ['build debian-12 --out images', "from the vendor's cloud image"],
     ['build debian-12 --source packages --out images', "from the distribution's packages"],
     ['build ./web-node.yaml --format tgz --out images', 'a recipe of your own'],
-    ['build debian-12 --view', 'look at its screen with a VNC viewer'],
+    ['build --view debian-12', 'look at its screen with a VNC viewer'],
     ['build debian-12 ./web-node.yaml --jobs 2 --out images', 'several at once'],
   ],
   options: (yargs) =>
@@ -43,7 +43,7 @@ export const buildVerb: Verb<Flags> = {
         default: 'keep' as const,
         describe: 'of a build that fails keep the run folder, remove it, open a shell in the guest, or ask',
       },
-      view: viewFlag,
+      ...viewFlags,
       'keep-run': { type: 'boolean', default: false, describe: "keep the run folder with the guest's disk and logs" },
       jobs: {
         type: 'number',
@@ -52,7 +52,7 @@ export const buildVerb: Verb<Flags> = {
       'fail-fast': { type: 'boolean', default: false, describe: 'the first build that fails ends the others' },
     }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
-    const view = viewKind(flags.view);
+    const view = viewKind(flags);
     const { operatorAt } = await import('../operator.ts');
     const { workers: saved, ...settings } = await packSettings(flags, context);
     // Workers that were saved for one packing at a time are divided among several, as the default is.
@@ -71,14 +71,15 @@ export const buildVerb: Verb<Flags> = {
       view,
       onView,
     }));
+    const { buildMany, checkLimits } = await import('../../build/build-many.ts');
+    const limits = { jobs: flags.jobs, failFast: flags['fail-fast'] };
+    checkLimits(limits);
     const [only] = list;
     if (list.length === 1 && only !== undefined) {
       const { build } = await import('../../build/build.ts');
       const result = await build(only, context);
       return { data: result, text: buildText(result) };
     }
-    const { buildMany } = await import('../../build/build-many.ts');
-    const limits = { jobs: flags.jobs, failFast: flags['fail-fast'] };
     return outcomesAnswer(await buildMany(list, limits, context));
   },
 };

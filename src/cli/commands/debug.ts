@@ -3,14 +3,13 @@ import { UsageError } from '../../errors.ts';
 import type { GuestSession } from '../../guest/session.ts';
 import type { AcceleratorPolicy } from '../../machine/accelerator.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
-import { viewFlag, viewKind, viewTeller } from '../view-flag.ts';
+import { type ViewFlags, viewFlags, viewKind, viewTeller } from '../view-flag.ts';
 
-interface Flags {
+interface Flags extends ViewFlags {
   readonly run: string | undefined;
   readonly discard: boolean;
   readonly accelerator: AcceleratorPolicy;
   readonly exec: string | undefined;
-  readonly view: string | undefined;
 }
 
 export const debugVerb: Verb<Flags> = {
@@ -35,10 +34,10 @@ export const debugVerb: Verb<Flags> = {
           default: 'auto' as const,
           describe: 'KVM where it works; require it; or emulate',
         },
-        view: viewFlag,
+        ...viewFlags,
       }) as unknown as Argv<Flags & GlobalOptions>,
-  run: async ({ run, discard, accelerator, exec, view: kind, log }, context) => {
-    const view = viewKind(kind);
+  run: async ({ run, discard, accelerator, exec, log, ...views }, context) => {
+    const view = viewKind(views);
     const { debugRun } = await import('../../build/debug.ts');
     const { operatorAt } = await import('../operator.ts');
     const operator = operatorAt(process.stdin, process.stderr, context);
