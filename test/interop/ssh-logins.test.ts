@@ -4,6 +4,7 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { awkwardKey } from '../../fixtures/awkward-keys.ts';
 import {
   cannotServe,
   type RealServer,
@@ -16,7 +17,6 @@ import { settle } from '../../fixtures/fake-ssh-settle.ts';
 import { registerSecret } from '../../src/errors.ts';
 import { quietContext } from '../../src/events.ts';
 import { connectGuest } from '../../src/guest/connect.ts';
-import { generateKeys } from '../../src/guest/keys.ts';
 import type { GuestSession } from '../../src/guest/session.ts';
 import { upload } from '../../src/guest/upload.ts';
 
@@ -24,8 +24,9 @@ const missing = cannotServe('sshd', 'dropbear', 'unshare', 'sudo');
 const named = (name: string): string => (missing === undefined ? name : `${name} (skipped: ${missing})`);
 const real = test.skipIf(missing !== undefined);
 
-const user = generateKeys('user');
-const host = generateKeys('host');
+// Keys that a careless writer or reader gets wrong.
+const user = awkwardKey(1);
+const host = awkwardKey(3);
 
 function serve(more: Partial<RealServerOptions> = {}, kind = startOpenSsh): Promise<RealServer> {
   return kind({ hostKey: host, authorizedKey: user.publicKey, ...more });
