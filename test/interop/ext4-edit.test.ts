@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -142,6 +142,35 @@ test.each([
   expect((await readFile(path)).includes('STALE')).toBe(false);
   await using disk = await openDisk(path, { format: 'raw' });
   expect(treeDifferences(before, await describeOurs(await openExt4(disk)))).toEqual([]);
+});
+
+test.each([
+  ['ext2', ['-t', 'ext2', '-b', '1024']],
+  ['ext4', ['-t', 'ext4', '-b', '1024', '-O', '^metadata_csum']],
+])('removed names are nowhere in their directory, behind its entries neither: %s', async (name, mkfs) => {
+  const image = await sample(join(folder.path, `slack ${name}`), { mkfs, index: true });
+  const bytes = await readFile(image);
+  // What a split leaves in a block: a name behind the last entry.
+  const stale = Buffer.from('a-name-of-some-length-1');
+  let planted = 0;
+  for (
+    let at = bytes.indexOf('a-name-of-some-length-');
+    at >= 0;
+    at = bytes.indexOf('a-name-of-some-length-', at + 1)
+  ) {
+    const room = bytes.readUInt16LE(at - 4) - 8 - bytes.readUInt8(at - 2);
+    if (room < 64 || room > 1024) continue;
+    bytes.set(stale, at + bytes.readUInt16LE(at - 4) - 8 - 40);
+    planted++;
+  }
+  expect(planted).toBeGreaterThan(0);
+  await writeFile(image, bytes);
+  expect(await e2fsckComplaints(image)).toBe('');
+  const { path, before } = await edited(image, SAMPLE_EDITS);
+  expect(await e2fsckComplaints(path)).toBe('');
+  expect((await readFile(path)).includes(stale)).toBe(false);
+  await using disk = await openDisk(path, { format: 'raw' });
+  expect(treeDifferences(expected(before), await describeOurs(await openExt4(disk)))).toEqual([]);
 });
 
 test('leaves old free space alone when told to, but not what it freed itself', async () => {

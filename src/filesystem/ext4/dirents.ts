@@ -133,13 +133,25 @@ function checksumPlace(superblock: Superblock, directory: Inode, logical: number
     return { at: tail + 4, count: entries + count * INDEX_ENTRY_SIZE };
   }
   const tail = block.length - LEAF_TAIL_SIZE;
-  const found =
-    u32(block, tail) === 0 &&
-    u16(block, tail + DIRENT.recordLength) === LEAF_TAIL_SIZE &&
-    block[tail + DIRENT.nameLength] === 0 &&
-    block[tail + DIRENT.fileType] === LEAF_TAIL_TYPE;
-  if (!found) throw broken(directory.number, `block ${logical} has no place for its checksum`);
+  if (!isLeafTail(block, tail, block.length))
+    throw broken(directory.number, `block ${logical} has no place for its checksum`);
   return { at: tail + LEAF_TAIL_CHECKSUM, count: undefined };
+}
+
+/** Whether the entry at `at` of a leaf that ends at `end` is the place of its checksum. */
+export function isLeafTail(block: Uint8Array, at: number, end: number): boolean {
+  return (
+    at === end - LEAF_TAIL_SIZE &&
+    u32(block, at) === 0 &&
+    u16(block, at + DIRENT.recordLength) === LEAF_TAIL_SIZE &&
+    block[at + DIRENT.nameLength] === 0 &&
+    block[at + DIRENT.fileType] === LEAF_TAIL_TYPE
+  );
+}
+
+/** Whether a block holds no names but a part of the hash tree. */
+export function isIndexBlock(superblock: Superblock, directory: Inode, logical: number, block: Uint8Array): boolean {
+  return indexEntries(superblock, directory, logical, block) !== undefined;
 }
 
 /** Where the entries of a hash-tree block begin; undefined for a leaf. */
