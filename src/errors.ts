@@ -61,6 +61,11 @@ export function scrub(text: string): string {
   return out;
 }
 
+/** For `JSON.stringify`: texts without secrets. Scrubbed after it, one that JSON escapes would be missed. */
+export function scrubbed(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? scrub(value) : value;
+}
+
 function scrubEvidence(evidence: Evidence): Evidence {
   const entries = Object.entries(evidence).map(([key, value]) => {
     if (typeof value === 'string') return [key, scrub(value)] as const;

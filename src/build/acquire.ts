@@ -2,21 +2,36 @@ import { stat } from 'node:fs/promises';
 import type { Context } from '../events.ts';
 import { hostDebianMirror } from '../host/apt.ts';
 import { fetchMedia } from '../host/download.ts';
+import type { KeptFirmware } from '../machine/kept-firmware.ts';
 import type { Plan } from '../recipe/plan.ts';
 import { composeBaseDisk } from './base-disk.ts';
+import { type InstallOptions, installedDisk } from './installed-disk.ts';
 
 /** The disk a build lays its overlay on, and where it came from. */
 export interface AcquiredBase {
   readonly path: string;
   readonly format: 'qcow2';
   readonly fromCache: boolean;
+  /** The variables an installer left to its firmware. */
+  readonly firmware?: KeptFirmware | undefined;
   /** For the manifest: address or mirror, and digest. */
   readonly input: Readonly<Record<string, string | number>>;
 }
 
-/** Gets a plan's base disk: the vendor's image, or one made here from packages. */
-export async function acquire(plan: Plan, context: Context): Promise<AcquiredBase> {
+/**
+ * Gets a plan's base disk: the vendor's image, one made here from packages, or one an installer made. What happens in an
+ * installer is told in `runDir`.
+ */
+export async function acquire(
+  plan: Plan,
+  options: Omit<InstallOptions, 'source'>,
+  context: Context,
+): Promise<AcquiredBase> {
   const { source } = plan;
+  if (source.kind === 'installer') {
+    const base = await installedDisk(plan, { ...options, source }, context);
+    return { ...base, format: 'qcow2' };
+  }
   if (source.kind === 'cloudimg') {
     const { url, sums, algorithm } = source;
     const media = await fetchMedia({ url, digest: { algorithm, sums } }, context);

@@ -4,7 +4,7 @@ import { InterruptedError, UsageError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { humanDuration } from '../formats/human.ts';
 import { checkTuning } from '../pack/pack-options.ts';
-import { artifactName, type Plan, plan } from '../recipe/plan.ts';
+import { artifactName, mostMemory, type Plan, plan } from '../recipe/plan.ts';
 import { type BuildOptions, type BuildResult, build } from './build.ts';
 import { takingTurns } from './operator-turns.ts';
 import { type Budget, schedule } from './schedule.ts';
@@ -91,7 +91,7 @@ export async function buildMany(
       running--;
     }
   };
-  const costs = plans.map(({ machine: { memory, cpus } }) => ({ memory: memory + BESIDE_GUEST, cpus }));
+  const costs = plans.map((one) => ({ memory: mostMemory(one) + BESIDE_GUEST, cpus: one.machine.cpus }));
   await schedule(costs, budget, start, () => signal.aborted);
   context.signal.throwIfAborted();
   return outcomes.map((outcome) =>

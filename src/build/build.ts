@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isComposeError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
@@ -20,6 +20,7 @@ import { runFolder } from '../host/folders.ts';
 import { run } from '../host/process.ts';
 import { reapPath } from '../host/reaper.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
+import { restoreFirmware } from '../machine/kept-firmware.ts';
 import type { MachineSpec } from '../machine/spec.ts';
 import { type RunningMachine, startMachine } from '../machine/start.ts';
 import type { View, ViewKind } from '../machine/view.ts';
@@ -41,6 +42,8 @@ export interface BuildOptions extends PlanOptions, PackTuning {
   readonly accelerator?: AcceleratorPolicy;
   /** Keeps the run folder with the guest's disk after success too. */
   readonly keepRun?: boolean;
+  /** Installs from the medium even when the cache has the disk that came of it before. @default false */
+  readonly fresh?: boolean;
   /** What becomes of a build that fails. @default keep */
   readonly onError?: OnError;
   /** Somebody to ask and to show breakpoints to. @default nobody */
@@ -75,16 +78,18 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
   const { emit, timings } = recordTimings(outer.emit);
   const context: Context = { emit, signal: outer.signal };
   checkTuning(options);
+  const { fresh, accelerator, view, onView } = options;
   const planned = plan({ ...options, env: options.env ?? process.env });
   for (const warning of planned.warnings) emit({ type: 'log', level: 'info', message: warning });
   await requireHost(planned, resolve(options.out), context);
-  const base = await inPhase(context, 'acquire', () => acquire(planned, context), describeBase);
   const runDir = await runFolder(planned.recipe);
   // A build that is interrupted keeps nothing, and a killed one is interrupted.
   using _held = reapPath(runDir);
   emit({ type: 'log', level: 'debug', message: `run folder: ${runDir}` });
   const policy = new ErrorPolicy(options.onError ?? 'keep', options.operator, context);
   try {
+    const from = { runDir, fresh, accelerator, view, onView };
+    const base = await inPhase(context, 'acquire', () => acquire(planned, from, context), describeBase);
     const disk = join(runDir, 'disk.qcow2');
     const guest = await provision({ planned, base, runDir, disk, options, policy }, context);
     const name = artifactName(planned);
@@ -115,7 +120,8 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
     if (!options.keepRun) await rm(runDir, { recursive: true, force: true });
     return { ...packed, plan: planned, manifest, timings, ms, runDir: options.keepRun ? runDir : undefined };
   } catch (error) {
-    if (outer.signal.aborted || !(await policy.keeps(error))) {
+    const empty = (await readdir(runDir).catch(() => [])).length === 0;
+    if (outer.signal.aborted || empty || !(await policy.keeps(error))) {
       await rm(runDir, { recursive: true, force: true });
     } else if (isComposeError(error)) {
       error.phase ??= timings.filter((timing) => timing.state === 'failed').at(0)?.phase;
@@ -170,10 +176,11 @@ async function provision(work: Provision, context: Context): Promise<GuestRecord
     ],
   };
   await writeRunRecord(runDir, { recipe: planned.recipe, user: planned.user, spec }, { user: userKey, host: hostKey });
+  const firmware = base.firmware && (await restoreFirmware(base.firmware, runDir));
   await using machine = await inPhase(
     context,
     'start',
-    () => startMachine(spec, { runDir, policy: options.accelerator, view: options.view }, context),
+    () => startMachine(spec, { runDir, policy: options.accelerator, view: options.view, firmware }, context),
     (started) => `${started.accelerator.kind}, QEMU ${started.qemuVersion}`,
   );
   if (machine.view !== undefined) options.onView?.(machine.view);

@@ -14,7 +14,7 @@ import { findFirmware } from '../machine/firmware.ts';
 import type { Codec } from '../pack/codec.ts';
 import { openEngine } from '../pack/engine.ts';
 import { FILE_TYPES } from '../pack/filetypes.ts';
-import type { Plan } from '../recipe/plan.ts';
+import { mostMemory, type Plan } from '../recipe/plan.ts';
 
 /** One thing a build needs of its host. */
 export interface Check {
@@ -171,7 +171,7 @@ async function engineCheck(codec: Codec, probes: Probes): Promise<Check> {
 
 function memoryCheck(needs: Needs, probes: Probes): Check {
   const free = probes.freeMemory();
-  const need = needs.machine.memory + SAFE_MEMORY;
+  const need = mostMemory(needs) + SAFE_MEMORY;
   const found = `${humanSize(free)} free, ${humanSize(need)} needed`;
   const state = free >= need ? 'ok' : 'missing';
   const remedy = state === 'ok' ? '' : 'end other programs, or lower machine.memory in a recipe of your own';

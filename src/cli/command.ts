@@ -1,4 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
+import { scrub, scrubbed } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { abortOnSignals } from '../host/signals.ts';
 import { ndjsonRenderer } from './render/ndjson.ts';
@@ -75,7 +76,7 @@ export function commandOf<O>(verb: Verb<O>): CommandModule<GlobalOptions, O & Gl
       } finally {
         renderer.close();
       }
-      const out = options.json ? JSON.stringify(answer.data, null, 2) : answer.text;
+      const out = options.json ? JSON.stringify(answer.data, scrubbed, 2) : scrub(answer.text);
       if (out) process.stdout.write(`${out}\n`);
       if (answer.exitCode !== undefined) process.exitCode = answer.exitCode;
     },

@@ -4,8 +4,10 @@ import type { MachineSpec } from './spec.ts';
 import { type RunningMachine, type StartOptions, type StoppedMachine, startMachine } from './start.ts';
 
 export interface InstallerOptions extends Omit<StartOptions, 'holdAtEnd'> {
-  /** How long the installation may take, ms; the caller scales it. */
+  /** How long the installation may take under KVM, ms; a slower accelerator stretches it. */
   readonly budgetMs: number;
+  /** What is done at the machine while it installs, typing for instance; a failure ends the installation. */
+  readonly meanwhile?: (machine: RunningMachine, signal: AbortSignal) => Promise<void>;
 }
 
 /** Firmware resets itself at most so often before it starts anything: once its variables are new, once for a fallback. */
@@ -23,15 +25,25 @@ export async function runInstaller(
   options: InstallerOptions,
   context: Context,
 ): Promise<StoppedMachine> {
-  const { budgetMs, ...start } = options;
+  const { budgetMs: unscaled, meanwhile, ...start } = options;
   await using machine = await startMachine(spec, { ...start, holdAtEnd: true }, context);
+  const budgetMs = unscaled * machine.accelerator.timeScale;
   const limit = AbortSignal.timeout(budgetMs);
+  const over = new AbortController();
+  const signal = AbortSignal.any([context.signal, limit, over.signal]);
   // A guest that waits for a person, or for a server that is not there, is found out long before the time is up.
   await using _watching = await machine.watch.attend({});
-  await ended(machine, AbortSignal.any([context.signal, limit])).catch((error: unknown) => {
+  const beside = meanwhile?.(machine, signal) ?? Promise.resolve();
+  const failed = new Promise<never>((_, reject) => beside.catch(reject));
+  try {
+    await Promise.race([ended(machine, signal), failed]);
+  } catch (error) {
     context.signal.throwIfAborted();
     throw limit.aborted ? timeout(machine, budgetMs) : error;
-  });
+  } finally {
+    over.abort();
+    await beside.catch(() => {});
+  }
   const written = await bytesWritten(machine);
   // A panic restarts the guest as well: what the console said last decides.
   machine.serial.flush();

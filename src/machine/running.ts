@@ -35,7 +35,9 @@ export async function recordRunning(runDir: string, record: Omit<RunningRecord, 
 export async function runningRuns(env: NodeJS.ProcessEnv = process.env): Promise<RunningRun[]> {
   const folder = join(stateFolder(env), 'runs');
   const names = await readdir(folder).catch(() => []);
-  const runs = await Promise.all(names.map((name) => readRun(join(folder, name))));
+  // An installer's machine has a folder of its own in the run's.
+  const folders = names.flatMap((name) => [join(folder, name), join(folder, name, 'install')]);
+  const runs = await Promise.all(folders.map(readRun));
   return runs.filter((run) => run !== undefined).sort((a, b) => b.started.localeCompare(a.started));
 }
 

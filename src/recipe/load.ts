@@ -4,6 +4,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { RecipeError } from '../errors.ts';
 import { catalogueRecipe } from './catalogue.ts';
+import { absoluteAnswers } from './plan-installer.ts';
 import { describeIssues, type Position, recipeInvalid } from './problems.ts';
 import { type Recipe, type RecipeFile, type RecipeStep, recipeFileSchema, recipeSchema } from './schema.ts';
 
@@ -35,7 +36,8 @@ function loadFile(path: string, trail: readonly string[]): Recipe {
   }
   const { file, position } = parseFile(path);
   const base = file.extends === undefined ? undefined : loadBase(file.extends, path, [...trail, path]);
-  const merged = base === undefined ? file : merge(base, absolutePaths(file, dirname(path)));
+  const own = absolutePaths(file, dirname(path));
+  const merged = base === undefined ? own : merge(base, own);
   const whole = recipeSchema.safeParse(merged);
   if (!whole.success) {
     const problems = describeIssues(whole.error, knownKeys, position);
@@ -102,10 +104,16 @@ function merge(base: Recipe, over: RecipeFile): Record<string, unknown> {
   };
 }
 
-/** Host paths of steps are relative to the file that names them. */
+/** Host paths of steps and answers are relative to the file that names them. */
 function absolutePaths(file: RecipeFile, folder: string): RecipeFile {
-  if (file.provision === undefined) return file;
-  return { ...file, provision: file.provision.map((step) => absoluteStep(step, folder)) };
+  const { provision, sources } = file;
+  return {
+    ...file,
+    ...(provision !== undefined && { provision: provision.map((step) => absoluteStep(step, folder)) }),
+    ...(sources?.installer !== undefined && {
+      sources: { ...sources, installer: absoluteAnswers(sources.installer, folder) },
+    }),
+  };
 }
 
 function absoluteStep(step: RecipeStep, folder: string): RecipeStep {
@@ -121,6 +129,12 @@ function absoluteStep(step: RecipeStep, folder: string): RecipeStep {
 
 function missingFiles(file: RecipeFile, folder: string): string[] {
   const problems: string[] = [];
+  for (const [index, { files }] of (file.sources?.installer?.answers ?? []).entries()) {
+    for (const given of Object.values(files)) {
+      if (typeof given !== 'string' || given.includes('${') || existsSync(resolve(folder, given))) continue;
+      problems.push(`sources.installer.answers.${index}: there is no file ${given}`);
+    }
+  }
   for (const [index, step] of (file.provision ?? []).entries()) {
     const shell = 'shell' in step ? step.shell : undefined;
     const named =

@@ -7,17 +7,23 @@ import type { MaasEntry } from '../pack/records.ts';
 import { loadRecipe } from './load.ts';
 import { checkMaas } from './maas-rules.ts';
 import { type MachineOptions, machineOptions } from './machine-options.ts';
+import { ANSWERS_URL, type PlannedInstaller, planInstaller } from './plan-installer.ts';
 import { type Recipe, type SourceKind, toGuestStep } from './schema.ts';
 import { nearest } from './suggest.ts';
-import { interpolate, resolveVariables } from './variables.ts';
+import { interpolate, resolveVariables, type Values } from './variables.ts';
+
+/** The order in which they are chosen. */
+const SOURCE_KINDS: readonly SourceKind[] = ['cloudimg', 'packages', 'installer'];
 
 export interface PlanOptions {
   /** A catalogue entry, or the path of a recipe file. */
   readonly recipe: string;
   /** @default amd64 */
   readonly arch?: string;
-  /** @default the first the recipe has: cloudimg, then packages */
+  /** @default installer where `iso` is given, else the first the recipe has: cloudimg, packages, installer */
   readonly source?: string;
+  /** Installation medium, a file or an address, in place of the recipe's. */
+  readonly iso?: string | undefined;
   /** @default the recipe's outputs */
   readonly filetypes?: readonly string[];
   /** `key=value` each. */
@@ -36,7 +42,8 @@ export type PlannedSource =
       readonly include: readonly string[];
       /** The host's own when it is not given. */
       readonly mirror?: string;
-    };
+    }
+  | PlannedInstaller;
 
 /** Everything a build will do, decided before anything runs. Plain data; sizes are bytes. */
 export interface Plan {
@@ -68,10 +75,11 @@ export interface Plan {
 export function plan(options: PlanOptions): Plan {
   const recipe = loadRecipe(options.recipe);
   const arch = choose('arch', options.arch ?? 'amd64', recipe.arch, recipe.name);
-  const kinds = (['cloudimg', 'packages'] as const).filter((kind) => recipe.sources[kind] !== undefined);
-  const kind = choose('source', options.source ?? kinds[0] ?? 'cloudimg', kinds, recipe.name);
+  const kinds = SOURCE_KINDS.filter((kind) => recipe.sources[kind] !== undefined);
+  const byDefault = options.iso === undefined ? kinds[0] : 'installer';
+  const kind = choose('source', options.source ?? byDefault ?? 'cloudimg', kinds, recipe.name);
   const values = resolveVariables(recipe, options, arch);
-  const resolved = interpolate(recipe, { ...values, arch }, recipe.name);
+  const resolved = resolveRecipe(recipe, kind, { ...values, arch });
   const memory = parseSize(resolved.machine.memory) ?? 0;
   const filetypes = parseFileTypes(options.filetypes ?? recipe.outputs);
   const maas = checkMaas(resolved.maas, recipe.name);
@@ -86,7 +94,7 @@ export function plan(options: PlanOptions): Plan {
     arch,
     grade: recipe.grade,
     proven: recipe.proven,
-    source: planSource(resolved, kind, arch, values.mirror),
+    source: planSource(resolved, kind, { arch, values, memory, iso: options.iso }),
     machine: {
       memory,
       cpus: resolved.machine.cpus,
@@ -108,14 +116,37 @@ export function plan(options: PlanOptions): Plan {
   };
 }
 
+/** Memory of the largest machine a build starts, bytes. */
+export function mostMemory({ machine, source }: Pick<Plan, 'machine' | 'source'>): number {
+  return source.kind === 'installer' ? Math.max(machine.memory, source.memory) : machine.memory;
+}
+
 /** Base name of a plan's artifacts. */
 export function artifactName(plan: Pick<Plan, 'recipe' | 'arch'>): string {
   return `${plan.recipe}-${plan.arch}`;
 }
 
-function planSource(recipe: Recipe, kind: SourceKind, arch: Arch, mirror: string | undefined): PlannedSource {
-  const { cloudimg, packages } = recipe.sources;
+/** The recipe with its variables replaced; those of sources it is not built from need no values. */
+function resolveRecipe(recipe: Recipe, kind: SourceKind, values: Values): Recipe {
+  const own = { ...recipe, sources: { [kind]: recipe.sources[kind] } };
+  return interpolate(own, kind === 'installer' ? { ...values, answers_url: ANSWERS_URL } : values, recipe.name);
+}
+
+interface SourceOptions {
+  readonly arch: Arch;
+  readonly values: Values;
+  readonly memory: number;
+  readonly iso: string | undefined;
+}
+
+function planSource(recipe: Recipe, kind: SourceKind, { arch, values, memory, iso }: SourceOptions): PlannedSource {
+  const { cloudimg, packages, installer } = recipe.sources;
+  const { mirror } = values;
   if (kind === 'cloudimg' && cloudimg !== undefined) return { kind, ...cloudimg };
+  if (kind === 'installer' && installer !== undefined) {
+    const machine = { memory, secureBoot: recipe.machine.secure_boot ?? false };
+    return planInstaller(installer, { recipe: recipe.name, arch, values, iso, machine });
+  }
   if (packages === undefined) throw new RecipeError('recipe.source', `Cannot build ${recipe.name}: it has no source`);
   const { suite, components, kernel, include, include_for } = packages;
   return {

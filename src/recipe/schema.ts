@@ -1,14 +1,11 @@
 import { z } from 'zod';
-import { parseSize } from '../formats/human.ts';
 import { ARCHITECTURES } from '../machine/arch.ts';
 import { NIC_MODELS } from '../machine/board.ts';
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
+import { installer } from './installer-schema.ts';
+import { size } from './size.ts';
 import { type source, step } from './step-schema.ts';
 
-const size = z
-  .union([z.string(), z.number()])
-  .refine((value) => parseSize(value) !== undefined, 'a size is a number with K, M, G or T: 512M, 4G')
-  .describe('bytes, or a number with K, M, G or T (binary)');
 const text = z.string().min(1);
 const variable = z.strictObject({
   type: z.enum(['string', 'number', 'boolean', 'size']).default('string'),
@@ -49,6 +46,7 @@ export const recipeSchema = z.strictObject({
           .describe('more packages, by architecture'),
       })
       .optional(),
+    installer: installer.optional(),
   }),
   machine: z.strictObject({
     memory: size,

@@ -20,7 +20,7 @@ const duration = z
   .refine((value) => parseDuration(value) !== undefined, 'a duration is a number with s, m or h: 90s, 10m, 1h30m')
   .describe('a number with s, m or h');
 
-export const source = z.enum(['cloudimg', 'packages']);
+export const source = z.enum(['cloudimg', 'packages', 'installer']);
 
 /** What every step may say beside what it does. */
 const common = {

@@ -47,10 +47,7 @@ export function showText(recipe: Recipe): string {
 
 export function planText(plan: Plan): string {
   const { source, machine, maas } = plan;
-  const from =
-    source.kind === 'cloudimg'
-      ? `${source.url}, checked by ${source.sums}`
-      : `${source.suite} from ${source.mirror ?? "the host's own mirror"}, ${source.include.length} packages and what they need`;
+  const from = describeSource(source);
   const steps = plan.steps.map((step, at) => [`  ${at + 1}.`, step.kind, step.name ?? describeStep(step)]);
   return [
     ...columns([
@@ -70,6 +67,18 @@ export function planText(plan: Plan): string {
     `maas      name ${maas.name}, title ${maas.title}, architecture ${maas.architecture}, base_image ${maas.base_image}`,
     ...plan.warnings.map((warning) => `note: ${warning}`),
   ].join('\n');
+}
+
+function describeSource(source: Plan['source']): string {
+  if (source.kind === 'cloudimg') return `${source.url}, checked by ${source.sums}`;
+  if (source.kind === 'packages') {
+    const { suite, mirror = "the host's own mirror", include } = source;
+    return `${suite} from ${mirror}, ${include.length} packages and what they need`;
+  }
+  const { iso, boot, answers, keys } = source;
+  const ways = answers.map(({ on, files }) => `${files.map(({ path }) => path).join(', ')} (${on})`);
+  const started = boot === 'kernel' ? 'its kernel started directly' : 'its own boot loader';
+  return [iso, started, ...(keys === undefined ? [] : ['keys typed']), ...ways].join('; ');
 }
 
 function describeStep(step: Plan['steps'][number]): string {

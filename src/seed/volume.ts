@@ -37,9 +37,9 @@ const KINDS = {
   'autoinstall-fat': { medium: 'fat', label: NOCLOUD_LABEL, what: 'autoinstall seed', check: checkAutoinstall },
   oemdrv: { medium: 'iso', label: OEMDRV_LABEL, what: 'OEMDRV volume', check: checkOemdrv },
   'oemdrv-fat': { medium: 'fat', label: OEMDRV_LABEL, what: 'OEMDRV volume', check: checkOemdrv },
-  floppy: { medium: 'floppy', label: undefined, what: 'floppy', check: checkByName },
-  iso: { medium: 'iso', label: undefined, what: 'ISO', check: checkByName },
-  fat: { medium: 'fat', label: undefined, what: 'FAT volume', check: checkByName },
+  floppy: { medium: 'floppy', label: undefined, what: 'floppy', check: checkAnswers },
+  iso: { medium: 'iso', label: undefined, what: 'ISO', check: checkAnswers },
+  fat: { medium: 'fat', label: undefined, what: 'FAT volume', check: checkAnswers },
 } as const satisfies Record<string, Kind>;
 
 export const SEED_KINDS = Object.keys(KINDS) as readonly SeedKind[];
@@ -177,11 +177,14 @@ function checkOemdrv(files: readonly SeedMember[]): void {
   }
   const kickstart = textOf(files, 'ks.cfg');
   if (kickstart !== undefined) checkKickstart(kickstart);
-  checkByName(files);
+  checkAnswers(files);
 }
 
-/** Files with a name one installer alone looks for. A ks.cfg is not: ESXi's sections have no end. */
-function checkByName(files: readonly SeedMember[]): void {
+/**
+ * Checks the files that have a name one installer alone looks for. A ks.cfg is not: ESXi's sections have no end.
+ * @throws RecipeError `seed.preseed`, `seed.xml`
+ */
+export function checkAnswers(files: readonly SeedMember[]): void {
   for (const { path, content } of files) {
     const name = path.replace(/^\/+/, '').toLowerCase();
     if (name === 'preseed.cfg') checkPreseed(new TextDecoder().decode(content));

@@ -15,6 +15,7 @@ type Flags = Omit<RecipeFlags, 'recipe'> &
     out: string;
     accelerator: AcceleratorPolicy;
     'keep-run': boolean;
+    fresh: boolean;
     'on-error': OnError;
     jobs: number | undefined;
     'fail-fast': boolean;
@@ -45,6 +46,7 @@ export const buildVerb: Verb<Flags> = {
       },
       ...viewFlags,
       'keep-run': { type: 'boolean', default: false, describe: "keep the run folder with the guest's disk and logs" },
+      fresh: { type: 'boolean', default: false, describe: 'run the installer even when the cache has its disk' },
       jobs: {
         type: 'number',
         describe: 'builds at once, where memory allows; as many as memory and cores carry by default',
@@ -66,6 +68,7 @@ export const buildVerb: Verb<Flags> = {
       out: resolve(flags.out),
       accelerator: flags.accelerator,
       keepRun: flags['keep-run'],
+      fresh: flags.fresh,
       onError: flags['on-error'],
       operator,
       view,

@@ -1,4 +1,4 @@
-import { scrub } from '../../errors.ts';
+import { scrubbed } from '../../errors.ts';
 import { type ComposeEvent, EVENT_VERSION } from '../../events.ts';
 import type { Renderer, Screen } from './renderer.ts';
 
@@ -6,7 +6,7 @@ import type { Renderer, Screen } from './renderer.ts';
 export function ndjsonRenderer(screen: Screen, now: () => Date = () => new Date()): Renderer {
   return {
     event(event: ComposeEvent) {
-      screen.write(`${scrub(JSON.stringify({ v: EVENT_VERSION, time: now().toISOString(), ...event }))}\n`);
+      screen.write(`${JSON.stringify({ v: EVENT_VERSION, time: now().toISOString(), ...event }, scrubbed)}\n`);
     },
     close() {},
   };

@@ -1,0 +1,222 @@
+/** A base disk that a vendor's installer made, from its medium and our answers. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { chmod, copyFile, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { MachineError, SourceError } from '../errors.ts';
+import { type Context, inPhase } from '../events.ts';
+import { type AnswerServer, serveAnswers } from '../host/answer-server.ts';
+import { fetchMedia, fileDigest } from '../host/download.ts';
+import { cacheFolder } from '../host/folders.ts';
+import { run } from '../host/process.ts';
+import { reapPath } from '../host/reaper.ts';
+import { SingleFlight } from '../host/single-flight.ts';
+import type { AcceleratorPolicy } from '../machine/accelerator.ts';
+import { runInstaller } from '../machine/install.ts';
+import { describeIso } from '../machine/iso-describe.ts';
+import { type KeptFirmware, keepFirmware } from '../machine/kept-firmware.ts';
+import { tapSerial } from '../machine/serial-tap.ts';
+import type { StoppedMachine } from '../machine/start.ts';
+import type { View, ViewKind } from '../machine/view.ts';
+import type { Plan } from '../recipe/plan.ts';
+import { isAddress, type PlannedInstaller } from '../recipe/plan-installer.ts';
+import { installerMachine } from './installer-machine.ts';
+import { typeAnswers } from './installer-typing.ts';
+
+export interface InstallOptions {
+  readonly source: PlannedInstaller;
+  /** Evidence goes into its folder `install`. */
+  readonly runDir: string;
+  /** Installs even when the cache has the disk. */
+  readonly fresh?: boolean | undefined;
+  readonly accelerator?: AcceleratorPolicy | undefined;
+  readonly view?: ViewKind | undefined;
+  readonly onView?: ((view: Pick<View, 'address' | 'password'>) => void) | undefined;
+}
+
+export interface InstalledDisk {
+  readonly path: string;
+  readonly fromCache: boolean;
+  readonly firmware: KeptFirmware | undefined;
+  /** For the manifest. */
+  readonly input: Readonly<Record<string, string | number>>;
+}
+
+interface Medium {
+  readonly path: string;
+  readonly algorithm: 'sha256' | 'sha512';
+  readonly digest: string;
+  readonly size: number;
+}
+
+/** Raised whenever compose starts installers otherwise. */
+const VERSION = 1;
+
+/** By the disk that is made. */
+const disks = new SingleFlight<InstalledDisk>();
+
+/**
+ * The disk an installer makes of a plan, from the cache when it was made of the same medium, answers and machine before.
+ * @throws SourceError `installer.volume`, `download.checksum` and those of downloads; MachineError of `runInstaller`, and
+ *   `installer.never-asked`
+ */
+export async function installedDisk(plan: Plan, options: InstallOptions, context: Context): Promise<InstalledDisk> {
+  const { source } = options;
+  const medium = await mediumOf(source, context);
+  const volume = await checkVolume(source, medium);
+  const key = inputKey(plan, source, medium);
+  const folder = join(cacheFolder(), 'base');
+  await mkdir(folder, { recursive: true });
+  const final = join(folder, `${plan.recipe}-${plan.arch}-${key.slice(0, 24)}.qcow2`);
+  const { algorithm, digest, size } = medium;
+  const input = { kind: 'installer', iso: basename(source.iso), volume, [algorithm]: digest, size, inputs: key };
+  return disks.run(
+    final,
+    '',
+    async (shared): Promise<InstalledDisk> => {
+      const record = { record: `${final}.firmware.json` };
+      const firmware = plan.machine.firmware === 'uefi' ? record : undefined;
+      if (!options.fresh && existsSync(final)) return { path: final, fromCache: true, firmware, input };
+      await inPhase(
+        shared,
+        'install',
+        () => install(plan, options, medium, final, shared),
+        ({ reason }) => reason,
+      );
+      return { path: final, fromCache: false, firmware, input };
+    },
+    context,
+  );
+}
+
+async function mediumOf({ iso, checksum }: PlannedInstaller, context: Context): Promise<Medium> {
+  if (isAddress(iso) && checksum !== undefined) return fetchMedia({ url: iso, digest: checksum }, context);
+  const info = await stat(iso).catch((cause: Error) => {
+    throw new SourceError('installer.no-iso', `Cannot read the medium ${iso}: ${cause.message}`, {
+      hint: 'Name the file with --iso FILE.',
+      cause,
+    });
+  });
+  const algorithm = checksum?.algorithm ?? 'sha256';
+  const digest = await fileDigest(iso, algorithm, context);
+  const expected = checksum !== undefined && 'value' in checksum ? checksum.value.toLowerCase() : undefined;
+  if (expected !== undefined && digest !== expected) {
+    throw new SourceError(
+      'download.checksum',
+      `Cannot use ${basename(iso)}: its ${algorithm} is not the expected one`,
+      {
+        hint: "Compare the file's size with the vendor's, and get it again.",
+        evidence: { file: iso, expected, actual: digest },
+      },
+    );
+  }
+  return { path: iso, algorithm, digest, size: info.size };
+}
+
+/** @throws SourceError `installer.volume` */
+async function checkVolume({ volume, iso }: PlannedInstaller, medium: Medium): Promise<string> {
+  const { volumeId, installer } = await describeIso(medium.path);
+  if (volume === undefined || new RegExp(`^(?:${volume})$`).test(volumeId)) return volumeId;
+  throw new SourceError(
+    'installer.volume',
+    `Cannot install from ${basename(iso)}: it is another medium (volume name ${JSON.stringify(volumeId)})`,
+    {
+      hint: `The recipe's medium is named like ${volume}.`,
+      evidence: { volume: volumeId, ...(installer !== undefined && { installer: installer.title }) },
+    },
+  );
+}
+
+/** Digest of all that decides what the disk becomes. */
+function inputKey(plan: Plan, source: PlannedInstaller, medium: Medium): string {
+  const { iso: _, checksum: __, fileName: ___, volume: ____, ...asked } = source;
+  const { arch, machine, recipe } = plan;
+  const inputs = { version: VERSION, recipe, arch, machine, asked, medium: medium.digest };
+  return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
+}
+
+async function install(
+  plan: Plan,
+  options: InstallOptions,
+  medium: Medium,
+  final: string,
+  context: Context,
+): Promise<StoppedMachine> {
+  const { source, accelerator: policy, view, onView } = options;
+  const runDir = join(options.runDir, 'install');
+  await mkdir(runDir, { recursive: true, mode: 0o700 });
+  const disk = join(runDir, 'disk.qcow2');
+  await run('qemu-img', ['create', '-q', '-f', 'qcow2', disk, String(plan.machine.disk)], context);
+  const served = source.answers.filter(({ on }) => on === 'http').flatMap(({ files }) => files);
+  await using server = served.length === 0 ? undefined : await serve(served, context);
+  const made = await installerMachine(
+    plan,
+    source,
+    { medium: medium.path, disk, runDir, answersUrl: server?.guestUrl },
+    context,
+  );
+  const { context: tapped, tap } = tapSerial(context);
+  const stopped = await runInstaller(
+    made.spec,
+    {
+      runDir,
+      policy,
+      view,
+      budgetMs: source.timeoutMs,
+      meanwhile: async (machine, signal) => {
+        if (machine.view !== undefined) onView?.(machine.view);
+        if (made.keys !== undefined)
+          await typeAnswers(machine, made.keys, { layout: source.layout, serial: tap }, signal);
+      },
+    },
+    tapped,
+  ).catch((error: unknown) => {
+    throw neverAsked(server, error) ?? error;
+  });
+  server?.assertAsked();
+  await keep(stopped, disk, final, context);
+  // What else it needed is as large as the medium's own initrd, and can be made again.
+  for (const path of made.files) await rm(path, { force: true });
+  return stopped;
+}
+
+/** Into the cache: the disk is there under its name when all that belongs to it is. */
+async function keep(stopped: StoppedMachine, disk: string, final: string, context: Context): Promise<void> {
+  if (stopped.firmware !== undefined) await keepFirmware(stopped.firmware, final);
+  const partial = `${final}.partial-${process.pid}`;
+  using _held = reapPath(partial);
+  try {
+    await chmod(disk, 0o600);
+    await rename(disk, partial).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EXDEV') throw error;
+      await copyFile(disk, partial);
+      await rm(disk);
+    });
+    context.signal.throwIfAborted();
+    await rename(partial, final);
+  } finally {
+    await rm(partial, { force: true });
+  }
+}
+
+/** How an installation without answers ends. */
+const UNANSWERED = new Set(['install.timeout', 'install.nothing-written', 'installer.failed', 'boot.stalled']);
+
+/** Why it failed, where the reason is that the answers were never asked for. */
+function neverAsked(server: AnswerServer | undefined, error: unknown): unknown {
+  if (!(error instanceof MachineError) || !UNANSWERED.has(error.code)) return undefined;
+  try {
+    server?.assertAsked();
+    return undefined;
+  } catch (cause) {
+    (cause as Error).cause = error;
+    return cause;
+  }
+}
+
+function serve(files: readonly { readonly path: string; readonly content: string }[], context: Context) {
+  return serveAnswers(
+    files.map(({ path, content }) => ({ name: path, content: Buffer.from(content) })),
+    context,
+  );
+}

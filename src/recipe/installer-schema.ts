@@ -1,0 +1,82 @@
+/** The source `installer`: a vendor's installation medium, and the answers it is given. */
+import { z } from 'zod';
+import { LAYOUTS } from '../machine/keys-layouts.ts';
+import { parseDuration } from './duration.ts';
+import { size } from './size.ts';
+
+const text = z.string().min(1);
+
+const pattern = text.refine((value) => {
+  try {
+    return new RegExp(value) !== undefined;
+  } catch {
+    return false;
+  }
+}, 'it is no regular expression');
+
+/** Ways answers reach an installer; the kinds of volumes are those of `compose seed`. */
+export const ANSWER_WAYS = [
+  'initrd',
+  'nocloud',
+  'nocloud-fat',
+  'autoinstall',
+  'autoinstall-fat',
+  'oemdrv',
+  'oemdrv-fat',
+  'floppy',
+  'iso',
+  'fat',
+  'http',
+] as const;
+
+const answers = z.strictObject({
+  on: z
+    .enum(ANSWER_WAYS)
+    .describe('initrd: inside the initrd; http: by this host, at ${answers_url}; all others: a volume of that kind'),
+  label: text.optional().describe('of a volume that is not found by a label of its own'),
+  files: z
+    .record(text, z.union([text.describe('a file beside the recipe'), z.strictObject({ text: z.string() })]))
+    .refine((files) => Object.keys(files).length > 0, 'say at least one file')
+    .describe('name where the installer looks, and what it holds; variables in it are replaced'),
+});
+
+export const installer = z.strictObject({
+  iso: text.optional().describe('address or file of the medium; --iso FILE takes its place'),
+  checksum: z
+    .strictObject({
+      algorithm: z.enum(['sha256', 'sha512']),
+      value: text.optional(),
+      sums: text.optional().describe('address of a list of digests'),
+    })
+    .refine(({ value, sums }) => (value === undefined) !== (sums === undefined), 'say one of value and sums')
+    .optional()
+    .describe('needed for an address'),
+  file_name: pattern.optional().describe("regular expression of the vendor's file names, which a file must have"),
+  volume: pattern.optional().describe('regular expression of the volume name, looked at before anything boots'),
+  boot: z
+    .enum(['kernel', 'media'])
+    .default('kernel')
+    .describe("kernel: the medium's kernel with our command line; media: the medium's own boot loader"),
+  media_interface: z
+    .enum(['sata', 'scsi', 'usb'])
+    .optional()
+    .describe('of the CD drives; sata on amd64, scsi on arm64 where it is not given'),
+  kernel: text.optional().describe('path on the medium; found by itself on the media of known vendors'),
+  initrd: text.optional().describe('path on the medium'),
+  append: z.string().default('').describe('kernel command line; console= is added'),
+  keys: z
+    .union([text, z.array(text)])
+    .optional()
+    .describe("typed once it runs, in the grammar of Packer's boot_command"),
+  layout: z.enum(LAYOUTS).default('us').describe('keyboard layout of what reads the keys'),
+  answers: z.array(answers).default([]),
+  timeout: z
+    .string()
+    .refine((value) => parseDuration(value) !== undefined, 'a duration is a number with s, m or h: 90s, 10m, 1h30m')
+    .default('1h')
+    .describe('how long an installation may take under KVM; emulation stretches it'),
+  memory: size.optional().describe('while installing; that of the machine where it is not given'),
+  network: z.boolean().default(true).describe('whether the installer has a network'),
+});
+
+export type InstallerSource = z.output<typeof installer>;
