@@ -39,7 +39,7 @@ test('a routine command and its answer are left out of the log, what went wrong 
     return '';
   };
   const schema = { ...KNOWN, 'query-blockstats': { 'query-nodes?': 'bool' } };
-  await withPeer({ onCommand, schema }, async (session) => {
+  await withPeer({ onCommand, schema }, async (session, server) => {
     const ask = (): Promise<unknown> =>
       session.command('query-blockstats', {}, { routine: true, timeoutMs: asked < 4 ? 3000 : 30 });
     for (const mark of ['answer-1', 'answer-2', 'answer-3']) expect(await ask()).toEqual([{ mark }]);
@@ -49,6 +49,8 @@ test('a routine command and its answer are left out of the log, what went wrong 
     expect(await errorOf(ask())).toMatchObject({ code: 'qmp.refused' });
     expect(await errorOf(ask())).toMatchObject({ code: 'qmp.timeout' });
     await expect.poll(log).toMatch(/< .*answer-late.*\n.*! a late answer/);
+    // Nor does it hold up what comes after it with a question of its own.
+    expect(server.asked.map(({ execute }) => execute)).not.toContain('query-qmp-schema');
   });
   const text = await log();
   expect(text).toMatch(/< .*not at this hour/);

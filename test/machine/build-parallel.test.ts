@@ -31,7 +31,7 @@ test.skipIf(note !== '')(
   async () => {
     const recipes = [
       await smallRecipe(folder, 'first', ['{ shell: echo first >/srv/who }']),
-      await smallRecipe(folder, 'second', ['{ shell: echo second >/srv/who }', '{ reboot: true }']),
+      await smallRecipe(folder, 'second', ['{ shell: echo second >/srv/who }']),
     ];
     const { args, env, out, state } = smallBuild(folder, recipes, ['--jobs', '2', '--log', 'ndjson']);
     const { status, stdout, stderr } = await compose(args, { env });
