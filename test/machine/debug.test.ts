@@ -143,6 +143,7 @@ test.skipIf(without !== '')(
       const login = { ...at, budgetMs: LONG / 2, failure: machine.failure };
       await using session: GuestSession = await connectGuest(login, quietContext());
       await session.run(`${mountVariables} && ${variable('First', 'kept')}`);
+      expect((await session.run(readIndex)).stdout.trim()).not.toBe(SUCCESS);
       expect((await session.run(defineIndex)).stdout.trim()).toBe(SUCCESS);
     }
     const digest = (): string[] =>

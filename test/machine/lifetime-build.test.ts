@@ -7,20 +7,21 @@ import { random as randomFrom } from '../../fixtures/fuzz.ts';
 import { GONE_WITHIN_MS, type Place, place, processesOf } from '../../fixtures/lifetime-place.ts';
 import { NO_SMALL_IMAGE, smallBuild, smallImage, smallRecipe } from '../../fixtures/small-image.ts';
 import { packageRoot } from '../../src/host/built-module.ts';
+import { which } from '../../src/host/tools.ts';
 
 const note = NO_SMALL_IMAGE === undefined ? '' : ` (skipped: no ${NO_SMALL_IMAGE})`;
 const LONG = 120_000;
 
 /** Moments of a build: so long at most after this phase began, ms. */
 const MOMENTS: readonly [signal: NodeJS.Signals, phase: string, within: number][] = [
-  ['SIGKILL', 'acquire', 300],
+  ['SIGINT', 'acquire', 300],
   ['SIGHUP', 'prepare', 300],
-  ['SIGINT', 'start', 1000],
+  ['SIGTERM', 'start', 1000],
   ['SIGKILL', 'boot', 4000],
   ['SIGTERM', 'boot', 4000],
-  ['SIGHUP', 'wait', 1000],
-  ['SIGTERM', 'power off', 500],
-  ['SIGINT', 'tgz', 500],
+  ['SIGINT', 'wait', 1000],
+  ['SIGHUP', 'power off', 500],
+  ['SIGKILL', 'tgz', 400],
 ];
 
 let folder = '';
@@ -29,7 +30,9 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'compose-lifetime-build-'));
   if (NO_SMALL_IMAGE !== undefined) return;
   await smallImage(folder);
-  recipe = await smallRecipe(folder, 'small', ['{ name: wait, shell: sleep 1; echo small >/srv/who }']);
+  recipe = await smallRecipe(folder, 'small', ['{ name: wait, shell: sleep 1; echo small >/srv/who }'], {
+    tpm: which('swtpm') !== undefined,
+  });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
