@@ -32,7 +32,7 @@ import { type AcquiredBase, acquire } from './acquire.ts';
 import { requireHost } from './doctor.ts';
 import { type GuestRecord, guestPackages, writeManifest } from './manifest.ts';
 import { ErrorPolicy, type OnError, type Operator } from './on-error.ts';
-import { sshCommand, writeRunRecord } from './run-record.ts';
+import { recordFirmware, sshCommand, writeRunRecord } from './run-record.ts';
 import { recordTimings, type Timing } from './timings.ts';
 
 export interface BuildOptions extends PlanOptions, PackTuning {
@@ -183,6 +183,7 @@ async function provision(work: Provision, context: Context): Promise<GuestRecord
     () => startMachine(spec, { runDir, policy: options.accelerator, view: options.view, firmware }, context),
     (started) => `${started.accelerator.kind}, QEMU ${started.qemuVersion}`,
   );
+  if (machine.firmware !== undefined) await recordFirmware(runDir, machine.firmware);
   if (machine.view !== undefined) options.onView?.(machine.view);
   const login = (): Promise<GuestSession> => logIn(machine, planned.user, userKey, hostKey, context);
   const session = await inPhase(context, 'boot', login, () => `logged in as ${planned.user}`);

@@ -12,12 +12,13 @@ import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import type { MachineDisk, MachineSpec } from '../machine/spec.ts';
 import { startMachine } from '../machine/start.ts';
 import type { View, ViewKind } from '../machine/view.ts';
+import { keptState } from './kept-state.ts';
 import { type RunRecord, readRunRecord } from './run-record.ts';
 
 export interface DebugOptions {
   /** A run folder, the name of one. @default the newest */
   readonly run?: string | undefined;
-  /** Throws away what this session changes on the disks. */
+  /** Throws away what this session changes: the disks, the UEFI variables, the TPM. */
   readonly discard?: boolean;
   /** @default auto */
   readonly accelerator?: AcceleratorPolicy | undefined;
@@ -41,8 +42,9 @@ const LOGIN_MS = 90_000;
 const SHUTDOWN_MS = 60_000;
 
 /**
- * Boots a kept run's guest with the machine it had, logs in with the key that was kept, does `work`, powers off cleanly.
- * The logs of the build stay as they are: this session's lie in a folder of their own.
+ * Boots a kept run's guest with the machine it had, its UEFI variables and TPM as the run left them, logs in with the key
+ * that was kept, does `work`, powers off cleanly. The logs of the build stay as they are: this session's lie in a folder of
+ * their own.
  * @throws UsageError `run.not-found`, `run.no-record`, `run.no-disk`; the errors of machine and login
  */
 export async function debugRun(options: DebugOptions, context: Context): Promise<DebugResult> {
@@ -74,10 +76,11 @@ async function inGuest(
   context: Context,
 ): Promise<void> {
   const policy = options.accelerator;
+  await using kept = await keptState(record, options.discard ? logs : undefined, context);
   await using machine = await inPhase(
     context,
     'start',
-    () => startMachine(spec, { runDir: logs, policy, view: options.view }, context),
+    () => startMachine(spec, { ...kept.options, runDir: logs, policy, view: options.view }, context),
     (started) => `${started.accelerator.kind}, QEMU ${started.qemuVersion}`,
   );
   if (machine.view !== undefined) options.onView?.(machine.view);

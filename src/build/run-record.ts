@@ -6,13 +6,17 @@ import { z } from 'zod';
 import { UsageError } from '../errors.ts';
 import type { KeyPair } from '../guest/keys.ts';
 import { stateFolder } from '../host/folders.ts';
+import type { Firmware } from '../machine/firmware.ts';
 import type { MachineSpec } from '../machine/spec.ts';
 
 const VERSION = 1;
+const RECORD = 'run.json';
 const KEY_FILE = 'id_ed25519';
 const KNOWN_HOSTS = 'known_hosts';
 /** The guest's name in known_hosts: its port is another one each time. */
 const ALIAS = 'compose-guest';
+
+const flashFile = z.looseObject({ path: z.string(), format: z.enum(['qcow2', 'raw']) });
 
 const schema = z.looseObject({
   version: z.literal(VERSION),
@@ -21,8 +25,18 @@ const schema = z.looseObject({
   hostKey: z.string().startsWith('ssh-ed25519 '),
   spec: z.looseObject({
     name: z.string(),
-    disks: z.array(z.looseObject({ path: z.string(), format: z.enum(['qcow2', 'raw']) })).min(1),
+    disks: z.array(flashFile).min(1),
   }),
+  firmware: z
+    .looseObject({
+      code: flashFile,
+      vars: flashFile.optional(),
+      mode: z.enum(['split', 'combined', 'stateless']),
+      secureBoot: z.boolean(),
+      smm: z.boolean(),
+      descriptor: z.string(),
+    })
+    .optional(),
 });
 
 export interface RunRecord {
@@ -32,6 +46,8 @@ export interface RunRecord {
   readonly hostKey: string;
   readonly privateKey: string;
   readonly spec: MachineSpec;
+  /** With the variables the guest left; undefined for a BIOS, and for a run whose guest was not started. */
+  readonly firmware: Firmware | undefined;
 }
 
 /**
@@ -46,7 +62,14 @@ export async function writeRunRecord(
   const hostKey = keys.host.publicKey.trim();
   await writeFile(join(runDir, KEY_FILE), keys.user.privateKey, { mode: 0o600 });
   await writeFile(join(runDir, KNOWN_HOSTS), `${ALIAS} ${hostKey.split(' ').slice(0, 2).join(' ')}\n`);
-  await writeFile(join(runDir, 'run.json'), `${JSON.stringify({ version: VERSION, ...run, hostKey }, null, 2)}\n`);
+  await writeFile(join(runDir, RECORD), `${JSON.stringify({ version: VERSION, ...run, hostKey }, null, 2)}\n`);
+}
+
+/** Adds to run.json which firmware the guest was started with, and where its variables are. */
+export async function recordFirmware(runDir: string, firmware: Firmware): Promise<void> {
+  const path = join(runDir, RECORD);
+  const record = JSON.parse(await readFile(path, 'utf8')) as object;
+  await writeFile(path, `${JSON.stringify({ ...record, firmware }, null, 2)}\n`);
 }
 
 /** The command that logs into a run's guest while it runs. */
@@ -66,12 +89,14 @@ function word(text: string): string {
  */
 export async function readRunRecord(name: string | undefined): Promise<RunRecord> {
   const runDir = await runFolderOf(name);
-  const path = join(runDir, 'run.json');
+  const path = join(runDir, RECORD);
   try {
     const parsed = schema.parse(JSON.parse(await readFile(path, 'utf8')));
     const privateKey = await readFile(join(runDir, KEY_FILE), 'utf8');
     const { recipe, user, hostKey } = parsed;
-    return { runDir, recipe, user, hostKey, privateKey, spec: parsed.spec as unknown as MachineSpec };
+    const spec = parsed.spec as unknown as MachineSpec;
+    const firmware = parsed.firmware as Firmware | undefined;
+    return { runDir, recipe, user, hostKey, privateKey, spec, firmware };
   } catch (cause) {
     throw new UsageError(
       'run.no-record',
@@ -92,7 +117,7 @@ async function runFolderOf(name: string | undefined): Promise<string> {
   } else {
     // Names begin with the time.
     const names = (await readdir(runs).catch(() => [])).sort().reverse();
-    const newest = names.find((one) => existsSync(join(runs, one, 'run.json')));
+    const newest = names.find((one) => existsSync(join(runs, one, RECORD)));
     if (newest !== undefined) return join(runs, newest);
   }
   throw new UsageError('run.not-found', `Cannot find the run ${name ?? '(the newest)'}: there is no such folder`, {

@@ -219,6 +219,8 @@ export class QmpSession implements AsyncDisposable {
     if (error.evidence.class === 'CommandNotFound') {
       return this.#unsupported(command, { kind: 'command', what: 'the command' }, options.secret, error);
     }
+    // Before the first `cont` asking would hold up the guest, and a picture of a machine without a screen is no reason to.
+    if (this.#schema === undefined && options.routine) return undefined;
     const schema =
       this.#schema ??
       (await soon(this.schema(), Math.min(EXPLAIN_MS, options.timeoutMs ?? EXPLAIN_MS), options.signal));

@@ -6,7 +6,7 @@ import { type TemporaryFolder, temporaryFolder } from '../host/folders.ts';
 
 /** What is needed of a QMP session here; `QmpSession` is one. */
 export interface QmpPort {
-  command(command: string, args: object): Promise<unknown>;
+  command(command: string, args: object, options?: { readonly routine?: boolean }): Promise<unknown>;
 }
 
 /** A part of a picture, in pixels. */
@@ -24,15 +24,18 @@ const CELL = { width: 9, height: 16 };
 export class Screen implements AsyncDisposable {
   readonly #qmp: QmpPort;
   readonly #folder: TemporaryFolder;
+  readonly #options: { readonly routine?: boolean };
   #count = 0;
 
-  private constructor(qmp: QmpPort, folder: TemporaryFolder) {
+  private constructor(qmp: QmpPort, folder: TemporaryFolder, options: { readonly routine?: boolean }) {
     this.#qmp = qmp;
     this.#folder = folder;
+    this.#options = options;
   }
 
-  static async open(qmp: QmpPort): Promise<Screen> {
-    return new Screen(qmp, await temporaryFolder('compose-screen-'));
+  /** With `routine`, pictures are left out of the QMP log, unless one fails: for who takes them again and again. */
+  static async open(qmp: QmpPort, options: { readonly routine?: boolean } = {}): Promise<Screen> {
+    return new Screen(qmp, await temporaryFolder('compose-screen-'), options);
   }
 
   /** The screen as it is now. @throws MachineError `screen.none` when the machine has no display adapter */
@@ -40,7 +43,7 @@ export class Screen implements AsyncDisposable {
     // Every picture has a file of its own, so that two takers never read half of one another's.
     const file = join(this.#folder.path, `${this.#count++}.ppm`);
     try {
-      await this.#qmp.command('screendump', { filename: file });
+      await this.#qmp.command('screendump', { filename: file }, this.#options);
       return parsePpm(await readFile(file));
     } catch (error) {
       if (error instanceof MachineError && /no console|console .*not found/i.test(error.message)) {
@@ -59,7 +62,7 @@ export class Screen implements AsyncDisposable {
   async memory(address: number, length: number): Promise<Uint8Array> {
     const file = join(this.#folder.path, `${this.#count++}.bin`);
     try {
-      await this.#qmp.command('pmemsave', { val: address, size: length, filename: file });
+      await this.#qmp.command('pmemsave', { val: address, size: length, filename: file }, this.#options);
       return await readFile(file);
     } finally {
       await rm(file, { force: true });

@@ -54,7 +54,7 @@ export class Screenshots implements AsyncDisposable {
   }
 
   static async start(qmp: QmpPort, options: ScreenshotOptions): Promise<Screenshots> {
-    return new Screenshots(await Screen.open(qmp), options);
+    return new Screenshots(await Screen.open(qmp, { routine: true }), options);
   }
 
   /** The files there are now, oldest first. */

@@ -17,7 +17,7 @@ import { FailureLatch, Machine, type RunningMachine } from './running-machine.ts
 import { Screenshots } from './screenshots.ts';
 import { SerialConsole } from './serial.ts';
 import { checkSpec, hasNetwork, type MachineSpec } from './spec.ts';
-import { startTpm } from './tpm.ts';
+import { startTpm, tpmState } from './tpm.ts';
 import { openView, type ViewKind, viewPlace } from './view.ts';
 import { Watch, type WatchBudgets, watchBudgets } from './watch-guest.ts';
 
@@ -32,6 +32,8 @@ export interface StartOptions {
   readonly program?: string | undefined;
   /** The firmware with the variables an earlier run left, instead of fresh ones. */
   readonly firmware?: Firmware | undefined;
+  /** Folder of the state of its TPM, where an earlier run left one. @default a new one, in `tpm/` of `runDir` */
+  readonly tpmState?: string | undefined;
   /**
    * A reset ends the guest as a power-off does, and QEMU stays, paused, with its counters to be read: how an installer is
    * run. `quit` ends it.
@@ -82,7 +84,8 @@ export async function startMachine(
     const serialSocket = join(sockets.path, 'serial');
     const serialLog = join(runDir, 'serial.log');
     const attachSocket = join(sockets.path, 'attach');
-    const tpm = spec.tpm ? stack.use(await startTpm(sockets.path, runDir, { signal })) : undefined;
+    const tpmFolder = options.tpmState ?? tpmState(runDir);
+    const tpm = spec.tpm ? stack.use(await startTpm(sockets.path, tpmFolder, { signal })) : undefined;
     const view = viewPlace(options.view, sockets.path);
     const places = { qmpSocket, serialSocket, serialLog, attachSocket, view };
     const argv = machineArgv(spec, { accelerator, firmware, ...places, ...(tpm && { tpmSocket: tpm.socket }) });

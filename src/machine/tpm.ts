@@ -13,16 +13,22 @@ export interface Tpm extends AsyncDisposable {
 }
 
 const KEPT = 4000;
+const FOLDER = 'tpm';
+
+/** Where a run keeps the state of its TPM. */
+export function tpmState(runDir: string): string {
+  return join(runDir, FOLDER);
+}
 
 /**
  * Starts swtpm and waits until its control socket takes connections. It ends when QEMU closes the connection, with compose however that ends,
- * and when disposed. Its state, new each run, is `tpm/` in `runDir`.
+ * and when disposed. Its state is in `state`, which is made, and a TPM that has none there is a new one.
  * @param sockets a folder of short path: a socket's path has at most 107 bytes
  * @throws HostError `tool.missing`; MachineError `tpm.failed` with what swtpm said
  */
 export async function startTpm(
   sockets: string,
-  runDir: string,
+  state: string,
   options: { readonly signal: AbortSignal; readonly program?: string },
 ): Promise<Tpm> {
   options.signal.throwIfAborted();
@@ -33,7 +39,6 @@ export async function startTpm(
       hint: `Install the package ${packageOf(program)}, or run: compose doctor --install`,
     });
   }
-  const state = join(runDir, 'tpm');
   await mkdir(state, { recursive: true });
   const socket = join(sockets, 'tpm');
   // Written when the socket takes connections; the socket itself is there a moment before it does.

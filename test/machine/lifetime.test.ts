@@ -1,18 +1,18 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { random as randomFrom } from '../../fixtures/fuzz.ts';
+import { GONE_WITHIN_MS, type Place, place, processesOf, SIGNALS } from '../../fixtures/lifetime-place.ts';
 import { microGuest } from '../../fixtures/micro-guest.ts';
 import { packageRoot } from '../../src/host/built-module.ts';
 import type { MachineSpec } from '../../src/machine/spec.ts';
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const;
-const MOMENTS = 20;
+/** With those of a whole build in lifetime-build.test.ts they are 20. */
+const MOMENTS = 12;
 /** From before the first tool has run to a guest that is up. */
 const LATEST_MS = 3_500;
-const GONE_WITHIN_MS = 5_000;
 
 let folder = '';
 let spec: MachineSpec;
@@ -21,30 +21,6 @@ beforeAll(async () => {
   spec = await microGuest(folder, 'while true; do sleep 1000; done');
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Place {
-  readonly tmp: string;
-  readonly out: string;
-}
-
-function place(name: string): Place {
-  const [tmp, out] = [join(folder, `${name}-tmp`), join(folder, `${name}-out`)];
-  mkdirSync(tmp);
-  mkdirSync(out);
-  return { tmp, out };
-}
-
-/** Processes that were started for this place: their command line or their environment names it. */
-function processesOf({ tmp }: Place): string[] {
-  return readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
-    try {
-      return ['cmdline', 'environ'].some((file) => readFileSync(`/proc/${pid}/${file}`, 'utf8').includes(tmp));
-    } catch {
-      return false;
-    }
-  });
-}
 
 function start({ tmp, out }: Place, mode: string): { child: ReturnType<typeof spawn>; ended: Promise<number | null> } {
   const program = join(packageRoot(), 'dist/fixtures/lifetime-run.js');
@@ -70,7 +46,7 @@ for (let moment = 0; moment < MOMENTS; moment++) {
   const signal = SIGNALS[moment % SIGNALS.length] ?? 'SIGKILL';
   const after = random() % LATEST_MS;
   test(`${signal} after ${after} ms leaves no process, socket or file within five seconds`, async () => {
-    const where = place(String(moment));
+    const where = place(folder, String(moment));
     const { child, ended } = start(where, 'wait');
     await new Promise((resolve) => setTimeout(resolve, after));
     child.kill(signal);
@@ -86,7 +62,7 @@ for (let moment = 0; moment < MOMENTS; moment++) {
 }
 
 test('a run after all these works, and cleans up after itself', async () => {
-  const where = place('next');
+  const where = place(folder, 'next');
   const { ended } = start(where, 'once');
   expect(await ended).toBe(0);
   expect(readdirSync(where.out)).toEqual(['artifact.tgz']);

@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 test.skipIf(swtpm !== '')(`a TPM is there when its socket is, and gone when disposed${swtpm}`, async () => {
-  const tpm = await startTpm(sockets, folder, { signal });
+  const tpm = await startTpm(sockets, join(folder, 'tpm'), { signal });
   expect(existsSync(tpm.socket)).toBe(true);
   expect(existsSync(`/proc/${tpm.pid}`)).toBe(true);
   await tpm[Symbol.asyncDispose]();
@@ -31,14 +31,14 @@ test.skipIf(swtpm !== '')(`a TPM is there when its socket is, and gone when disp
 });
 
 test('a host without swtpm is told which package brings it', async () => {
-  const started = startTpm(sockets, folder, { signal, program: 'no-such-swtpm' });
+  const started = startTpm(sockets, join(folder, 'tpm'), { signal, program: 'no-such-swtpm' });
   await expect(started).rejects.toMatchObject({ code: 'tool.missing', exitCode: 3 });
 });
 
 test('a swtpm that ends by itself says why', async () => {
   const program = join(folder, 'swtpm');
   await writeFile(program, '#!/bin/sh\necho "no room for the state" >&2\nexit 7\n', { mode: 0o755 });
-  const started = startTpm(sockets, folder, { signal, program: `../../../../../../..${program}` });
+  const started = startTpm(sockets, join(folder, 'tpm'), { signal, program: `../../../../../../..${program}` });
   await expect(started).rejects.toMatchObject({
     code: 'tpm.failed',
     message: expect.stringContaining('exit status 7'),
@@ -49,7 +49,7 @@ test('a swtpm that ends by itself says why', async () => {
 test('a swtpm that never answers is ended when the build is', async () => {
   const program = join(folder, 'swtpm');
   await writeFile(program, `#!/bin/sh\necho $$ > ${folder}/pid\nexec sleep 1000\n`, { mode: 0o755 });
-  const started = startTpm(sockets, folder, {
+  const started = startTpm(sockets, join(folder, 'tpm'), {
     signal: AbortSignal.timeout(1000),
     program: `../../../../../../..${program}`,
   });

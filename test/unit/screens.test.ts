@@ -31,12 +31,15 @@ class FakeScreen {
   picture: Picture | undefined;
   memory = new Uint8Array(32 * 1024);
   looks = 0;
+  /** What was asked for that goes into the QMP log. */
+  logged: string[] = [];
 
   constructor(picture: Picture | undefined) {
     this.picture = picture;
   }
 
-  async command(command: string, args: object): Promise<unknown> {
+  async command(command: string, args: object, options: { readonly routine?: boolean } = {}): Promise<unknown> {
+    if (!options.routine) this.logged.push(command);
     const { filename } = args as { filename: string };
     if (command === 'pmemsave') return writeFile(filename, this.memory);
     this.looks++;
@@ -100,6 +103,18 @@ describe('screenshots', () => {
     const files = (await readdir(join(folder, 'shots'))).sort();
     expect(files.map((name) => name.slice(0, 4))).toEqual(['0001', '0009', '0010', '0011']);
     expect(shots.files.map((file) => file.slice(-files[0]!.length))).toEqual(files);
+  });
+
+  test('what is taken again and again stays out of the QMP log, and one picture for a purpose does not', async () => {
+    const machine = new FakeScreen(blank(80, 40));
+    const shots = await Screenshots.start(machine, { folder: join(folder, 'shots'), everyMs: 60_000 });
+    await shots.now();
+    await shots[Symbol.asyncDispose]();
+    expect(machine.looks).toBeGreaterThan(1);
+    expect(machine.logged).toEqual([]);
+    await using screen = await Screen.open(machine);
+    await screen.take();
+    expect(machine.logged).toEqual(['screendump']);
   });
 
   test('a machine without a screen, or one that answers never, harms nothing', async () => {

@@ -24,7 +24,7 @@ export const debugVerb: Verb<Flags> = {
     yargs
       .positional('run', { type: 'string', describe: 'run folder, or the name of one; the newest by default' })
       .options({
-        discard: { type: 'boolean', default: false, describe: 'throw away what the session changes on the disk' },
+        discard: { type: 'boolean', default: false, describe: 'throw away what the session changes' },
         exec: {
           type: 'string',
           describe: 'run this command as root instead of a shell; its status is the exit status',
