@@ -7,6 +7,7 @@ import { UsageError } from '../errors.ts';
 import type { KeyPair } from '../guest/keys.ts';
 import { stateFolder } from '../host/folders.ts';
 import type { Firmware } from '../machine/firmware.ts';
+import { firmwareSchema } from '../machine/kept-firmware.ts';
 import type { MachineSpec } from '../machine/spec.ts';
 
 const VERSION = 1;
@@ -16,8 +17,6 @@ const KNOWN_HOSTS = 'known_hosts';
 /** The guest's name in known_hosts: its port is another one each time. */
 const ALIAS = 'compose-guest';
 
-const flashFile = z.looseObject({ path: z.string(), format: z.enum(['qcow2', 'raw']) });
-
 const schema = z.looseObject({
   version: z.literal(VERSION),
   recipe: z.string(),
@@ -25,18 +24,9 @@ const schema = z.looseObject({
   hostKey: z.string().startsWith('ssh-ed25519 '),
   spec: z.looseObject({
     name: z.string(),
-    disks: z.array(flashFile).min(1),
+    disks: z.array(z.looseObject({ path: z.string(), format: z.enum(['qcow2', 'raw']) })).min(1),
   }),
-  firmware: z
-    .looseObject({
-      code: flashFile,
-      vars: flashFile.optional(),
-      mode: z.enum(['split', 'combined', 'stateless']),
-      secureBoot: z.boolean(),
-      smm: z.boolean(),
-      descriptor: z.string(),
-    })
-    .optional(),
+  firmware: firmwareSchema.optional(),
 });
 
 export interface RunRecord {

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ProvisionError } from '../errors.ts';
+import { deadline } from '../host/within.ts';
 import type { GuestSession } from './session.ts';
 import { quote } from './shell.ts';
 import { digestOf, quoteBytes, requireAbsolute, STATUS, type TransferOptions, transferFailed } from './transfer.ts';
@@ -140,7 +141,7 @@ async function sftpPut(session: GuestSession, source: Source, path: string, opti
   const { hostPath } = source;
   if (sftp === undefined || hostPath === undefined) return false;
   const { signal, onProgress, timeoutMs } = options;
-  const limits = [signal, timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)];
+  const limits = [signal, timeoutMs === undefined ? undefined : deadline(timeoutMs)];
   const ended = AbortSignal.any(limits.filter((one) => one !== undefined));
   return new Promise<boolean>((resolve, reject) => {
     const onAbort = (): void => {

@@ -1,4 +1,5 @@
 import { ProvisionError } from '../errors.ts';
+import { deadline } from '../host/within.ts';
 import type { GuestSession } from './session.ts';
 
 /**
@@ -12,7 +13,7 @@ export async function reboot(
   budgetMs: number,
   outer: AbortSignal,
 ): Promise<GuestSession> {
-  const signal = AbortSignal.any([outer, AbortSignal.timeout(budgetMs)]);
+  const signal = AbortSignal.any([outer, deadline(budgetMs)]);
   const before = await session.bootId();
   let old = session;
   old.expectEnd();

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { ProvisionError } from '../errors.ts';
 import type { Context } from '../events.ts';
+import { deadline } from '../host/within.ts';
 import { download } from './download.ts';
 import { describeEnd, evidenceOf } from './exec-result.ts';
 import { packagesCommand } from './packages.ts';
@@ -119,7 +120,7 @@ async function untilDisconnect(
   const result = await session.attempt(command, exec);
   if (result.how !== 'lost') {
     must(title, result, step.exitCodes);
-    const limit = AbortSignal.timeout(exec.timeoutMs ?? options.rebootMs ?? DISCONNECT_MS);
+    const limit = deadline(exec.timeoutMs ?? options.rebootMs ?? DISCONNECT_MS);
     if (!(await endOf(session, AbortSignal.any([limit, ...(exec.signal ? [exec.signal] : [])])))) {
       exec.signal?.throwIfAborted();
       throw new ProvisionError('step.no-disconnect', `Cannot finish ${title}: it did not end the connection`, {

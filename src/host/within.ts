@@ -10,3 +10,11 @@ export async function within<T>(promise: Promise<T>, ms: number): Promise<T | un
     clearTimeout(timer);
   }
 }
+
+/** Longest time of one of Node's timers; a longer one would be over at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** A signal that is aborted `ms` from now: a scaled budget, which is no whole number now and then, or longer than a timer. */
+export function deadline(ms: number): AbortSignal {
+  return AbortSignal.timeout(Math.max(0, Math.min(Math.ceil(ms), LONGEST_MS)));
+}

@@ -1,5 +1,6 @@
 import { MachineError } from '../errors.ts';
 import type { Context } from '../events.ts';
+import { deadline } from '../host/within.ts';
 import type { MachineSpec } from './spec.ts';
 import { type RunningMachine, type StartOptions, type StoppedMachine, startMachine } from './start.ts';
 
@@ -28,7 +29,7 @@ export async function runInstaller(
   const { budgetMs: unscaled, meanwhile, ...start } = options;
   await using machine = await startMachine(spec, { ...start, holdAtEnd: true }, context);
   const budgetMs = unscaled * machine.accelerator.timeScale;
-  const limit = AbortSignal.timeout(budgetMs);
+  const limit = deadline(budgetMs);
   const over = new AbortController();
   const signal = AbortSignal.any([context.signal, limit, over.signal]);
   // A guest that waits for a person, or for a server that is not there, is found out long before the time is up.

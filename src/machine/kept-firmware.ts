@@ -6,16 +6,20 @@ import type { Firmware } from './firmware.ts';
 
 const VERSION = 1;
 const flash = z.object({ path: z.string(), format: z.enum(['raw', 'qcow2']) });
+
+/** Firmware as a record on disk has it. */
+export const firmwareSchema = z.object({
+  code: flash,
+  vars: flash.optional(),
+  mode: z.enum(['split', 'combined', 'stateless']),
+  secureBoot: z.boolean(),
+  smm: z.boolean(),
+  descriptor: z.string(),
+});
+
 const schema = z.object({
   version: z.literal(VERSION),
-  firmware: z.object({
-    code: flash,
-    vars: flash.optional(),
-    mode: z.enum(['split', 'combined', 'stateless']),
-    secureBoot: z.boolean(),
-    smm: z.boolean(),
-    descriptor: z.string(),
-  }),
+  firmware: firmwareSchema,
   /** Of the code, which an update of the host replaces: variables are in its own form. */
   code: z.object({ size: z.number(), mtimeMs: z.number() }),
 });
