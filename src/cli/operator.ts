@@ -44,6 +44,8 @@ export function operatorAt(input: ReadStream, output: WriteStream, context: Cont
         if (found !== undefined) return found;
         reader.prompt();
       }
+      // Nobody has ended the line of the question.
+      output.write('\n');
       context.signal.throwIfAborted();
       return undefined;
     } finally {
