@@ -8,7 +8,7 @@ export type { DebugOptions, DebugResult } from './build/debug.ts';
 export { debugRun } from './build/debug.ts';
 export type { Check } from './build/doctor.ts';
 export { doctor } from './build/doctor.ts';
-export type { Choice, OnError, Operator } from './build/on-error.ts';
+export type { Choice, Failed, OnError, Operator } from './build/on-error.ts';
 export {
   ComposeError,
   FormatError,

@@ -1,5 +1,5 @@
 import { readdir, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { isComposeError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import { keepaliveFor } from '../guest/attempt.ts';
@@ -32,7 +32,7 @@ import { type AcquiredBase, acquire } from './acquire.ts';
 import { requireHost } from './doctor.ts';
 import { type GuestRecord, guestPackages, writeManifest } from './manifest.ts';
 import { ErrorPolicy, type OnError, type Operator } from './on-error.ts';
-import { recordFirmware, sshCommand, writeRunRecord } from './run-record.ts';
+import { hasRecord, recordFirmware, sshCommand, writeRunRecord } from './run-record.ts';
 import { recordTimings, type Timing } from './timings.ts';
 
 export interface BuildOptions extends PlanOptions, PackTuning {
@@ -121,11 +121,12 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
     return { ...packed, plan: planned, manifest, timings, ms, runDir: options.keepRun ? runDir : undefined };
   } catch (error) {
     const empty = (await readdir(runDir).catch(() => [])).length === 0;
-    if (outer.signal.aborted || empty || !(await policy.keeps(error))) {
+    if (outer.signal.aborted || empty || !(await policy.keeps(error, runDir))) {
       await rm(runDir, { recursive: true, force: true });
     } else if (isComposeError(error)) {
       error.phase ??= timings.filter((timing) => timing.state === 'failed').at(0)?.phase;
-      emit({ type: 'log', level: 'warn', message: `the evidence of this run is in ${runDir}` });
+      const again = hasRecord(runDir) ? `; compose debug ${basename(runDir)} boots its guest again` : '';
+      emit({ type: 'log', level: 'warn', message: `the evidence of this run is in ${runDir}${again}` });
     }
     throw error;
   }
@@ -230,7 +231,7 @@ async function provisionGuest(
         env: proxyEnvironment(proxy),
         out: resolve(options.out),
         onBreakpoint: (title, note) => policy.breakpoint(title, note, way),
-        onFailure: (failure) => policy.stepFailed(failure),
+        onFailure: (failure) => policy.stepFailed(failure, way),
       },
       context,
     );

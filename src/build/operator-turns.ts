@@ -1,4 +1,4 @@
-import type { Operator } from './on-error.ts';
+import type { Failed, Operator } from './on-error.ts';
 
 /** The same person for several builds: one question, pause or shell at a time, each with the name of its build; none once `signal` is aborted. */
 export function takingTurns(signal: AbortSignal): (operator: Operator, build: string) => Operator {
@@ -12,8 +12,12 @@ export function takingTurns(signal: AbortSignal): (operator: Operator, build: st
     return turn;
   };
   return (operator, build) => ({
-    choose: (failed, error, choices) => inTurn(() => operator.choose(`${build}: ${failed}`, error, choices)),
-    shell: (session) => inTurn(() => operator.shell(session)),
+    choose: (failed, choices, shown) => inTurn(() => operator.choose(named(failed, build), choices, shown)),
+    shell: (session, failed) => inTurn(() => operator.shell(session, failed && named(failed, build))),
     pause: (lines) => inTurn(() => operator.pause([`${build}:`, ...lines])),
   });
+}
+
+function named(failed: Failed, build: string): Failed {
+  return { ...failed, what: `${build}: ${failed.what}` };
 }

@@ -55,6 +55,11 @@ export async function writeRunRecord(
   await writeFile(join(runDir, RECORD), `${JSON.stringify({ version: VERSION, ...run, hostKey }, null, 2)}\n`);
 }
 
+/** Whether a run came so far that `compose debug` can go back to it. */
+export function hasRecord(runDir: string): boolean {
+  return existsSync(join(runDir, RECORD));
+}
+
 /** Adds to run.json which firmware the guest was started with, and where its variables are. */
 export async function recordFirmware(runDir: string, firmware: Firmware): Promise<void> {
   const path = join(runDir, RECORD);
@@ -107,7 +112,7 @@ async function runFolderOf(name: string | undefined): Promise<string> {
   } else {
     // Names begin with the time.
     const names = (await readdir(runs).catch(() => [])).sort().reverse();
-    const newest = names.find((one) => existsSync(join(runs, one, RECORD)));
+    const newest = names.find((one) => hasRecord(join(runs, one)));
     if (newest !== undefined) return join(runs, newest);
   }
   throw new UsageError('run.not-found', `Cannot find the run ${name ?? '(the newest)'}: there is no such folder`, {

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { deflateSync } from 'node:zlib';
-import { UsageError } from '../errors.ts';
+import { isComposeError, UsageError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { encodePng } from '../formats/png.ts';
 import { type Attached, attach, followFile } from '../machine/attach.ts';
@@ -86,11 +86,23 @@ async function type(
     onText: (text) => serial.push(text),
   }).catch(() => {});
   try {
-    const { qmp, screen } = attached;
+    const { qmp } = attached;
+    const screen = (await hasScreen(attached)) ? attached.screen : undefined;
     return await new Typist({ qmp, screen, serial, layout: name, signal, timeScale: TIME_SCALE }).type(steps);
   } finally {
     ending.abort();
     await following;
+  }
+}
+
+/** A machine without a display adapter has a keyboard all the same. */
+async function hasScreen({ screen }: Attached): Promise<boolean> {
+  try {
+    await screen.take();
+    return true;
+  } catch (error) {
+    if (isComposeError(error) && error.code === 'screen.none') return false;
+    throw error;
   }
 }
 

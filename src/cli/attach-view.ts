@@ -17,7 +17,7 @@ const SERIAL_LINES = 6;
 const SERIAL_BACK = 8 * 1024;
 
 /** Such a machine shows its serial console alone; what is typed goes to its keyboard, as ever. */
-const NO_SCREEN = { lines: [] as string[], what: 'no display adapter, serial console' };
+const NO_SCREEN = { lines: [] as string[], what: 'no display adapter: its serial console, which takes no keys' };
 
 const ENTER = '\u001b[?1049h\u001b[?25l\u001b[2J';
 const EXIT = '\u001b[?25h\u001b[?1049l';

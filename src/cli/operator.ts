@@ -1,7 +1,7 @@
 /** The person at this terminal: questions, pauses, shells. */
 import { createInterface } from 'node:readline/promises';
 import type { ReadStream, WriteStream } from 'node:tty';
-import type { Choice, Operator } from '../build/on-error.ts';
+import type { Choice, Failed, Operator } from '../build/on-error.ts';
 import { scrub } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { openTerminal } from '../guest/terminal.ts';
@@ -44,6 +44,8 @@ export function operatorAt(input: ReadStream, output: WriteStream, context: Cont
         if (found !== undefined) return found;
         reader.prompt();
       }
+      // Nobody has ended the line of the question.
+      output.write('\n');
       context.signal.throwIfAborted();
       return undefined;
     } finally {
@@ -51,19 +53,29 @@ export function operatorAt(input: ReadStream, output: WriteStream, context: Cont
       reader.close();
     }
   };
+  const show = ({ what, error, about }: Failed, question: string): void => {
+    const lines = [errorText(error, paint, false), ...about.map((line) => `  ${line}`), `${what} failed.${question}`];
+    output.write(`${lines.map((line) => scrub(line)).join('\n')}\n`);
+  };
   return {
-    choose: (failed, error, choices) =>
+    choose: (failed, choices, shown) =>
       alone(async () => {
-        output.write(`${scrub(errorText(error, paint, false))}\n${failed} failed. What now?\n`);
-        for (const choice of choices) output.write(`  ${paint('bold', choice)}: ${MEANING[choice]}\n`);
-        const answer = await ask(`${choices.join(', ')}? `, (said) =>
-          said === '' ? undefined : choices.find((choice) => choice.startsWith(said)),
-        );
+        if (!shown) {
+          show(failed, ' What now?');
+          for (const choice of choices) output.write(`  ${paint('bold', choice)}: ${MEANING[choice]}\n`);
+        }
+        const answer = await ask(`${choices.join(', ')}? `, (said) => {
+          const found = said === '' ? undefined : choices.find((choice) => choice.startsWith(said));
+          if (found === undefined) output.write('One of these words, or its first letter.\n');
+          return found;
+        });
         return answer ?? 'keep';
       }),
-    shell: (session) =>
+    shell: (session, failed) =>
       alone(async () => {
-        output.write('A root shell in the guest. Leave it with exit.\n');
+        if (failed !== undefined) show(failed, '');
+        const then = failed === undefined ? '' : ', which ends the build';
+        output.write(`A root shell in the guest. Leave it with exit${then}.\n`);
         await openTerminal(session, { input, output }, context.signal);
       }),
     pause: (lines) =>

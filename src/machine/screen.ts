@@ -48,7 +48,7 @@ export class Screen implements AsyncDisposable {
     } catch (error) {
       if (error instanceof MachineError && /no console|console .*not found/i.test(error.message)) {
         throw new MachineError('screen.none', 'Cannot see the screen: the machine has no display adapter', {
-          hint: 'Give it one (video: true), or wait for text on its serial line instead.',
+          hint: 'Give it one (machine: { video: standard } in the recipe, or --view); its serial line is there without.',
           cause: error,
         });
       }

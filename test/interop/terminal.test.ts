@@ -155,7 +155,7 @@ const STEPS = `
     { kind: 'breakpoint', note: 'look around' },
     { kind: 'shell', name: 'mend me', script: 'test -e ' + process.cwd() + '/mended' },
   ], onBreakpoint: (title, note) => policy.breakpoint(title, note, { ssh: 'ssh here', runDir: '/run/here' }),
-     onFailure: (failure) => policy.stepFailed(failure) }, context).catch(async (error) => {
+     onFailure: (failure) => policy.stepFailed(failure, { ssh: 'ssh here', runDir: '/run/here' }) }, context).catch(async (error) => {
     console.log(await policy.keeps(error) ? 'KEPT' : 'REMOVED');
     throw error;
   });`;
@@ -167,8 +167,9 @@ real(
     const pause = await screen.shows(/Enter goes on/);
     for (const part of ['look around', 'log in: ssh here', 'key: /run/here/id_ed25519']) expect(pause).toContain(part);
     await screen.tmux('send-keys', 'Enter');
-    await screen.shows(/mend me failed\. What now\?[\s\S]*retry, shell, keep, clean\?/);
+    await screen.shows(/run folder: \/run\/here\n[\s\S]*mend me failed\. What now\?[\s\S]*retry, shell, keep, clean\?/);
     await screen.type('nonsense');
+    await screen.shows(/One of these words, or its first letter\./);
     await screen.type('shell');
     await screen.shows(/A root shell in the guest[\s\S]*[#$] *$/m);
     await screen.type(`touch ${screen.folder}/mended; exit`);
@@ -201,7 +202,9 @@ real(
     await using screen = await Screen.open('root', STEPS.replace('MODE', "'shell'"));
     await screen.shows(/Enter goes on/);
     await screen.tmux('send-keys', 'Enter');
-    await screen.shows(/mend me failed[\s\S]*A root shell in the guest[\s\S]*[#$] *$/m);
+    await screen.shows(
+      /step\.failed[\s\S]*mend me failed[\s\S]*A root shell in the guest[\s\S]*ends the build[\s\S]*[#$] *$/m,
+    );
     await screen.type('exit');
     await screen.shows(/KEPT[\s\S]*DRIVER FAILED step\.failed/);
     await screen.restored();

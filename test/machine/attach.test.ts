@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { compose } from '../../fixtures/cli.ts';
 import { grubConfig, grubGuest, NO_GRUB_ISO } from '../../fixtures/grub-iso.ts';
+import { microGuest } from '../../fixtures/micro-guest.ts';
 import { rfbLogin } from '../../fixtures/rfb.ts';
 import { quietContext } from '../../src/events.ts';
 import { packageRoot } from '../../src/host/built-module.ts';
@@ -197,6 +198,7 @@ test.skipIf(which('qemu-system-x86_64') === undefined)(
         await machine[Symbol.asyncDispose]();
         const logs = (await readdir(runDir)).filter((file) => file !== 'screenshots');
         expect(logs).toContain('qmp.log');
+        expect(readFileSync(join(runDir, 'qmp.log'), 'utf8')).not.toContain('screendump');
         for (const file of logs) expect(readFileSync(join(runDir, file), 'latin1')).not.toContain(password);
       } finally {
         await machine[Symbol.asyncDispose]();
@@ -204,6 +206,24 @@ test.skipIf(which('qemu-system-x86_64') === undefined)(
     }
   },
   60_000,
+);
+
+test.skipIf(which('qemu-system-x86_64') === undefined)(
+  'a machine without a screen is typed at all the same, and its picture says how to get one',
+  async () => {
+    const runDir = join(folder, 'runs/1-blind');
+    await mkdir(runDir, { recursive: true });
+    const { context, tap } = tapSerial(quietContext());
+    const spec = await microGuest(folder, 'while true; do sleep 1000; done');
+    await using _machine = await startMachine(spec, { runDir, policy: 'tcg' }, context);
+    await eventually('the guest', async () => (tap.since(0).includes('micro-guest is up') ? true : undefined));
+    const env = { COMPOSE_STATE: folder };
+    const typed = await compose(['attach', '--keys', 'ls'], { env });
+    expect(typed).toMatchObject({ status: 0, stdout: 'typed 2 characters\n' });
+    const picture = await compose(['attach', '--screenshot', join(folder, 'x.png')], { env });
+    expect(picture).toMatchObject({ status: 5, stderr: expect.stringContaining('machine: { video: standard }') });
+  },
+  90_000,
 );
 
 test.skipIf(which('qemu-system-x86_64') === undefined)(

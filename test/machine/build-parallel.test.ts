@@ -79,6 +79,7 @@ test.skipIf(note !== '')(
     execFileSync('sha256sum', ['--quiet', '--check', 'SHA256SUMS'], { cwd: out });
     const runs = readdirSync(join(state, 'runs'));
     expect(runs).toEqual([expect.stringContaining('-broken-')]);
+    expect(stderr).toContain(`${runs[0]}; compose debug ${runs[0]} boots its guest again`);
     expect(existsSync(join(state, 'runs', runs[0] ?? '', 'disk.qcow2'))).toBe(true);
   },
   LONG,

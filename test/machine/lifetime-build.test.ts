@@ -20,8 +20,8 @@ const MOMENTS: readonly [signal: NodeJS.Signals, phase: string, within: number][
   ['SIGKILL', 'boot', 4000],
   ['SIGTERM', 'boot', 4000],
   ['SIGINT', 'wait', 1000],
-  ['SIGHUP', 'power off', 500],
-  ['SIGKILL', 'tgz', 400],
+  ['SIGHUP', 'power off', 150],
+  ['SIGKILL', 'tgz', 150],
 ];
 
 let folder = '';

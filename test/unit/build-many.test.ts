@@ -246,8 +246,8 @@ test('several builds ask one person in turn, by name, and not after they were en
   const said: string[] = [];
   let answer = (): void => {};
   const operator: Operator = {
-    choose: (failed) => {
-      said.push(failed);
+    choose: ({ what }) => {
+      said.push(what);
       return new Promise((resolve) => {
         answer = () => resolve('keep');
       });
@@ -258,7 +258,7 @@ test('several builds ask one person in turn, by name, and not after they were en
   const controller = new AbortController();
   const of = takingTurns(controller.signal);
   const [a, b] = [of(operator, 'a'), of(operator, 'b')];
-  const first = a.choose('step 1', new Error('x'), ['keep']);
+  const first = a.choose({ what: 'step 1', error: new Error('x'), about: [] }, ['keep'], false);
   const second = b.pause(['here']);
   await settle();
   expect(said).toEqual(['a: step 1']);

@@ -8,12 +8,13 @@ function scene(mode: OnError, answers: readonly Choice[] | undefined, shellFails
   const done: string[] = [];
   const left = [...(answers ?? [])];
   const operator: Operator = {
-    choose: async (failed, _error, choices) => {
-      done.push(`asked about ${failed}: ${choices.join()}`);
+    choose: async ({ what, about }, choices, shown) => {
+      const told = shown ? '' : [what, ...about].join(', ');
+      done.push(`asked about ${told || 'the same'}: ${choices.join()}`);
       return left.shift() ?? 'keep';
     },
-    shell: async () => {
-      done.push('shell');
+    shell: async (_session, failed) => {
+      done.push(failed === undefined ? 'shell' : `shell for ${failed.what}: ${(failed.error as Error).message}`);
       if (shellFails) throw new Error('the connection broke');
     },
     pause: async (lines) => void done.push(`pause: ${lines.join(' | ')}`),
@@ -45,7 +46,7 @@ test('clean: nothing is asked of the guest, and the run goes', async () => {
 test('shell: opens once, then the run is kept', async () => {
   const { done, failed, keeps } = scene('shell', []);
   expect([await failed(), await keeps()]).toEqual(['fail', true]);
-  expect(done).toEqual(['warning: step 1 failed: why', 'shell', 'sync']);
+  expect(done).toEqual(['shell for step 1: why', 'sync']);
 });
 
 test.each(['shell', 'ask'] as const)('%s without a terminal is as keep, and says so', async (mode) => {
@@ -58,8 +59,9 @@ test.each(['shell', 'ask'] as const)('%s without a terminal is as keep, and says
 test('ask: until an answer ends it; it is not asked again for the build', async () => {
   const { done, failed, keeps } = scene('ask', ['shell', 'shell', 'clean']);
   expect([await failed(), await keeps()]).toEqual(['fail', false]);
-  expect(done.filter((line) => line.startsWith('asked'))).toHaveLength(3);
-  expect(done).not.toContain('sync');
+  const choices = 'retry,shell,keep,clean';
+  const again = `asked about the same: ${choices}`;
+  expect(done).toEqual([`asked about step 1: ${choices}`, 'shell', again, 'shell', again]);
 });
 
 test('ask: retry runs the step again', async () => {
@@ -79,6 +81,17 @@ test('a guest that has gone has no shell, which does not hide why the step faile
   const { done, failed } = scene('shell', [], true);
   expect(await failed()).toBe('fail');
   expect(done).toContain('warning: no shell: the connection broke');
+});
+
+test('who is asked is told how to get at the run', async () => {
+  const { policy, done } = scene('ask', []);
+  const step = { step: { kind: 'reboot' }, title: 'step 1', error: new Error('why'), session: {} } as never;
+  await policy.stepFailed(step, { ssh: 'ssh -p 1 root@h', runDir: '/r' }).catch(() => {});
+  const [asked] = done;
+  expect(asked).toContain('asked about step 1, log in: ssh -p 1 root@h, key: /r/id_ed25519, run folder: /r: retry');
+  const later = scene('ask', ['clean']);
+  expect(await later.policy.keeps(new Error('why'), '/r')).toBe(false);
+  expect(later.done).toEqual(['asked about the build, run folder: /r: keep,clean']);
 });
 
 test('a breakpoint shows how to get in', async () => {
