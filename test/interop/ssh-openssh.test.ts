@@ -292,10 +292,8 @@ real(named('a shell step stops at its first command that fails, and the error ha
   await using session = await logIn(server);
   const mark = join(place.path, 'mark');
   const step = { kind: 'shell', name: 'harden', script: `echo why >&2\nfalse\ntouch ${mark}\n` } as const;
-  const ended = await settle(
-    runSteps({ session, reconnect: async () => session, steps: [step] }, quietContext()),
-    60_000,
-  );
+  const run = runSteps({ session, reconnect: async () => session, steps: [step] }, quietContext());
+  const ended = await settle(run, 60_000);
   expect(ended).toMatchObject({ how: 'rejected', error: { code: 'step.failed', exitCode: 6 } });
   const text = JSON.stringify((ended as { error: unknown }).error);
   expect(text).toContain('harden');
