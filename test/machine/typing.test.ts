@@ -129,7 +129,7 @@ test.skipIf(NO_GRUB_ISO)(
     await expect(typist.type(parseKeys('ok €'))).rejects.toMatchObject({ code: 'typing.no-key' });
     await expect(typist.type(parseKeys('<wait1:nobody says this>'))).rejects.toMatchObject({ code: 'typing.not-seen' });
     // A wrong layout types something else, and that is noticed.
-    const german = guest.typist({ layout: 'de', evidence: 'serial', timeScale: 0.1 });
+    const german = guest.typist({ layout: 'de', evidence: 'serial', timeScale: 0.5 });
     await expect(german.type(parseKeys('zy'))).rejects.toMatchObject({
       code: 'typing.lost',
       evidence: { echoed: 'yz' },
