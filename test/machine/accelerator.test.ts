@@ -9,7 +9,7 @@ import { runPayload } from '../../src/machine/calibrate.ts';
 
 useRunningTime();
 
-const LONG = 60_000;
+const LONG = 300_000;
 
 for (const arch of ARCHITECTURES) {
   const { qemu, cpu } = BOARDS[arch];

@@ -136,7 +136,7 @@ test.skipIf(why)(
     }
     console.log(`a look costs ${(shots.cost.ms / shots.cost.looks).toFixed(1)} ms of ${shots.cost.looks}`);
   },
-  180_000,
+  300_000,
 );
 
 test.skipIf(which('qemu-system-x86_64') === undefined)(
@@ -179,7 +179,7 @@ test.skipIf(which('qemu-system-x86_64') === undefined)(
       }
     }
   },
-  60_000,
+  300_000,
 );
 
 test.skipIf(which('qemu-system-x86_64') === undefined)(
@@ -210,7 +210,7 @@ test.skipIf(which('qemu-system-x86_64') === undefined)(
       }
     }
   },
-  60_000,
+  300_000,
 );
 
 test.skipIf(which('qemu-system-x86_64') === undefined)(
@@ -222,5 +222,5 @@ test.skipIf(which('qemu-system-x86_64') === undefined)(
     await using screen = await Screen.open(machine.qmp);
     await expect(screen.take()).rejects.toMatchObject({ code: 'screen.none' });
   },
-  60_000,
+  300_000,
 );

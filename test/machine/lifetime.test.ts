@@ -98,4 +98,4 @@ test('a run after all these works, and cleans up after itself', async () => {
   expect(await ended).toBe(0);
   expect(readdirSync(where.out)).toEqual(['artifact.tgz']);
   await gone(where, [where.tmp]);
-}, 180_000);
+}, 300_000);

@@ -13,7 +13,7 @@ import type { MachineSpec } from '../../src/machine/spec.ts';
 import { type RunningMachine, startMachine } from '../../src/machine/start.ts';
 
 const run = promisify(execFile);
-const LONG = 120_000;
+const LONG = 300_000;
 
 let folder = '';
 beforeEach(async () => {

@@ -9,7 +9,7 @@ import { which } from '../../src/host/tools.ts';
 import { startMachine } from '../../src/machine/start.ts';
 import { startTpm } from '../../src/machine/tpm.ts';
 
-const LONG = 120_000;
+const LONG = 300_000;
 const swtpm = which('swtpm') === undefined ? ' (swtpm is not installed)' : '';
 const signal = new AbortController().signal;
 

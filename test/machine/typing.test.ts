@@ -88,7 +88,7 @@ test.skipIf(NO_GRUB_ISO)(
     expect(report.characters).toBeGreaterThan(TIMES * CHARACTERS);
     console.log(`typed ${report.characters} characters in ${JSON.stringify(report.groups)} groups`);
   },
-  240_000,
+  300_000,
 );
 
 test.skipIf(NO_GRUB_ISO)(
@@ -117,7 +117,7 @@ test.skipIf(NO_GRUB_ISO)(
     await ask.type(parseKeys('<enter>terminal_output serial<enter><wait:"grub> ">c1<enter><wait:-1-><wait:"grub> ">'));
     expect(guest.tap.since(0)).toContain('same-1-yes');
   },
-  240_000,
+  300_000,
 );
 
 test.skipIf(NO_GRUB_ISO)(
@@ -143,7 +143,7 @@ test.skipIf(NO_GRUB_ISO)(
     await guest.machine.qmp.command('stop', {});
     await expect(typist.type(parseKeys('x'))).rejects.toMatchObject({ code: 'qmp.refused' });
   },
-  120_000,
+  300_000,
 );
 
 test('no file of the typist sleeps: timers only limit and space looks, in watch.ts', () => {
