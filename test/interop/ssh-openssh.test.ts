@@ -155,7 +155,7 @@ real(
     const { stdout } = await session.run(`sha256sum <${join(place.path, 'up', 'large')}`);
     expect(stdout.slice(0, 64)).toBe(expected.digest('hex'));
   },
-  180_000,
+  300_000,
 );
 
 /** Relative path, kind, permission bits and content or target of everything under a folder. */
