@@ -7,6 +7,7 @@ import { ProvisionError, scrub } from '../errors.ts';
 import { Deadline, type OpenChannel, watchChannel } from './channel.ts';
 import { describeEnd, type ExecExited, type ExecLost, type ExecResult, evidenceOf, neverBegan } from './exec-result.ts';
 import { Intake } from './intake.ts';
+import type { Preamble } from './preamble.ts';
 import { openSftp } from './sftp.ts';
 import { frame } from './shell.ts';
 
@@ -135,7 +136,7 @@ export class GuestSession implements AsyncDisposable {
       if (!begun && result.exitCode !== 0) throw neverBegan(this.username, result);
       return result;
     } catch (error) {
-      if (guard.late) await this.#end(Number(stdout.preamble.rest), closed);
+      if (guard.late) await this.#end(await this.#processOf(stdout.preamble, closed), closed);
       channel.destroy();
       throw error;
     } finally {
@@ -169,6 +170,19 @@ export class GuestSession implements AsyncDisposable {
       );
       throw error;
     });
+  }
+
+  /** The process of a command that ran out of time: it may have begun so late that it has not said yet which it is. */
+  async #processOf(preamble: Preamble, closed: Promise<unknown>): Promise<number> {
+    let over = false;
+    closed.then(() => {
+      over = true;
+    });
+    for (const end = performance.now() + END_MS; performance.now() < end; ) {
+      if (preamble.rest !== undefined || over || this.#gone) break;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return Number(preamble.rest);
   }
 
   /** Ends a command that ran out of time, and what it started: a closed channel alone leaves them running. */

@@ -41,7 +41,10 @@ export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
 /** A new folder for one run: its serial log, its disk, its QEMU command. Never shared, so a second run cannot trip over it. */
 export async function runFolder(name: string, now: Date = new Date()): Promise<string> {
   const stamp = now.toISOString().replace(/[-:]/g, '').slice(0, 15);
-  const path = join(stateFolder(), 'runs', `${stamp}-${name}-${randomBytes(3).toString('hex')}`);
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  const runs = join(stateFolder(), 'runs');
+  await mkdir(runs, { recursive: true, mode: 0o700 });
+  const path = join(runs, `${stamp}-${name}-${randomBytes(3).toString('hex')}`);
+  // Not recursive: a folder that is there is an error.
+  await mkdir(path, { mode: 0o700 });
   return path;
 }

@@ -70,7 +70,7 @@ const MOST_RESETS = 4;
 /** A kernel that restarts writes to one reset register after the other: so soon after a reset one more is the same. */
 const SAME_RESET_MS = 1_500;
 /** How long what a QEMU wrote last may take to be read once it has ended. */
-const DRAIN_MS = 500;
+const DRAIN_MS = 2_000;
 /** How long QEMU itself may take to end. */
 const QUIT_MS = 10_000;
 
@@ -257,7 +257,7 @@ export class Machine implements RunningMachine {
         },
       );
     }
-    return this.#stopped(exit, ['guest-shutdown'], start);
+    return await this.#stopped(exit, ['guest-shutdown'], start);
   }
 
   async startAgain(): Promise<void> {
@@ -276,13 +276,16 @@ export class Machine implements RunningMachine {
     const exit = await within(Promise.race([qemu.exited, failed.promise]), QUIT_MS);
     // QEMU tells of its own end as of another shutdown; how the guest ended is what was seen before.
     this.#seen = seen;
-    return this.#stopped(exit ?? { code: null, signal: null }, ['guest-shutdown', 'guest-reset'], start);
+    return await this.#stopped(exit ?? { code: null, signal: null }, ['guest-shutdown', 'guest-reset'], start);
   }
 
   /** The proof that the guest ended itself and QEMU ended well. */
-  #stopped(exit: QemuExit, reasons: readonly string[], start: number): StoppedMachine {
-    const { spec, firmware } = this.#parts;
+  async #stopped(exit: QemuExit, reasons: readonly string[], start: number): Promise<StoppedMachine> {
+    const { spec, firmware, serial } = this.#parts;
     const seen = this.#seen;
+    // What the guest wrote last is on its console once the machine is told to have stopped.
+    await within(serial.ended, DRAIN_MS);
+    serial.flush();
     if (exit.code !== 0 || seen?.guest !== true || !reasons.includes(seen.reason)) {
       const how = `QEMU ended with ${exit.signal ?? `status ${exit.code}`}, shutdown reason ${seen?.reason ?? 'none'}`;
       throw new MachineError('shutdown.unclean', `Cannot pack ${spec.name}: its power-off was not clean (${how})`, {

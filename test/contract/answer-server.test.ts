@@ -210,9 +210,7 @@ test('clients that go away in the middle leave nothing open', async () => {
     });
   }
   expect((await ask(`${base()}ks.cfg`)).status).toBe(200);
-  await expect
-    .poll(async () => (await readdir('/proc/self/fd')).length, { timeout: 5000 })
-    .toBeLessThanOrEqual(before + 2);
+  await expect.poll(async () => (await readdir('/proc/self/fd')).length).toBeLessThanOrEqual(before + 2);
 });
 
 test('ten thousand bytes of headers are taken, more are refused, and so is what is no HTTP', async () => {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { compose } from '../../fixtures/cli.ts';
 import { content } from '../../src/tune/content.ts';
 
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const MIB = 1024 * 1024;
 let folder = '';

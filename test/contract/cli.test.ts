@@ -178,11 +178,15 @@ test('an interrupt ends with 130 and leaves nothing', async () => {
     '--log',
     'ndjson',
   ]);
+  let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    if (text.includes('"type":"progress"')) child.kill('SIGINT');
+    const before = said.includes('"type":"progress"');
+    said += text;
+    // Once: a second signal ends the process without cleaning up.
+    if (!before && said.includes('"type":"progress"')) child.kill('SIGINT');
   });
   const status = await new Promise((resolve) => child.once('close', resolve));
-  expect(status).toBe(130);
+  expect(status, said).toBe(130);
   expect(readdirSync(out)).toEqual([]);
 });
 

@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
 import { chunk, type FakeNbd, fakeNbd, goodReply, optionReply, u32s, u64 } from '../../fixtures/fake-nbd.ts';
 import { random } from '../../fixtures/fuzz.ts';
 import { disk, withServer, zeros } from '../../fixtures/nbd-sessions.ts';
 import { NbdSession } from '../../src/disk/nbd.ts';
+
+useRunningTime();
 
 const KiB = 1024;
 

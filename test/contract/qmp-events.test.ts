@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
 import { answer, event } from '../../fixtures/fake-qmp.ts';
 import { closed, errorOf, onStop, qmpSessions, stop } from '../../fixtures/qmp-sessions.ts';
 import type { QmpEvent } from '../../src/formats/qmp.ts';
 import { MAX_QUEUED } from '../../src/machine/qmp-event-queue.ts';
+
+useRunningTime();
 
 const sessions = qmpSessions();
 const { log, withPeer } = sessions;

@@ -1,7 +1,10 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
 import { answer, event, type FakeQmp, failure, fakeQmp, KNOWN } from '../../fixtures/fake-qmp.ts';
 import { errorOf, onStop, qmpSessions } from '../../fixtures/qmp-sessions.ts';
+
+useRunningTime();
 
 const sessions = qmpSessions();
 const { connect, log, withPeer } = sessions;

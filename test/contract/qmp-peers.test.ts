@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
 import {
   answer,
   event,
@@ -13,6 +14,8 @@ import { closed, errorOf, onStop, qmpSessions, stop } from '../../fixtures/qmp-s
 import { isComposeError } from '../../src/errors.ts';
 import { MAX_LINE } from '../../src/formats/qmp.ts';
 import type { QmpSession } from '../../src/machine/qmp.ts';
+
+useRunningTime();
 
 const sessions = qmpSessions();
 const { connect, log, withPeer } = sessions;
@@ -249,4 +252,4 @@ test('a stream damaged anywhere ends in an answer or in an error of our own', as
     })().catch((error) => error);
     if (outcome instanceof Error) expect(isComposeError(outcome)).toBe(true);
   }
-}, 60_000);
+}, 240_000);

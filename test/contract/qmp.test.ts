@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
 import { answer, type FakeQmp, failure, fakeQmp, KNOWN } from '../../fixtures/fake-qmp.ts';
 import { errorOf, onStop, qmpSessions, stop } from '../../fixtures/qmp-sessions.ts';
 import { QmpSession } from '../../src/machine/qmp.ts';
+
+useRunningTime();
 
 const sessions = qmpSessions();
 const { connect, log, withPeer } = sessions;

@@ -34,7 +34,6 @@ async function killed(body: string): Promise<string> {
   return said;
 }
 
-const SOON = { timeout: 5000, interval: 50 };
 const alive = (pid: string): boolean => {
   try {
     // A process that has ended and was not asked after yet is a zombie.
@@ -49,7 +48,7 @@ test('a temporary folder goes with a compose that is killed', async () => {
     "const held = await temporaryFolder('compose-reaped-'); writeFileSync(held.path + '/file', 'x'); console.log(held.path);",
   );
   expect(path).toContain('compose-reaped-');
-  await expect.poll(() => existsSync(path), SOON).toBe(false);
+  await expect.poll(() => existsSync(path)).toBe(false);
 });
 
 test('names with spaces, quotes and patterns in them are names, and what was given up is left alone', async () => {
@@ -59,7 +58,7 @@ test('names with spaces, quotes and patterns in them are names, and what was giv
      mkdirSync(folder + '/other');
      console.log('ready');`,
   );
-  await expect.poll(() => readdirSync(folder).sort(), SOON).toEqual(['kept', 'other', 'program.mjs']);
+  await expect.poll(() => readdirSync(folder).sort()).toEqual(['kept', 'other', 'program.mjs']);
 });
 
 test('a tool and what it started are killed with compose', async () => {
@@ -73,7 +72,7 @@ test('a tool and what it started are killed with compose', async () => {
      }, 20);`,
   );
   expect(pid).toMatch(/^\d+$/);
-  await expect.poll(() => alive(pid), SOON).toBe(false);
+  await expect.poll(() => alive(pid)).toBe(false);
 });
 
 test('a process that ends by itself leaves no reaper and is not kept by it', async () => {
@@ -93,6 +92,6 @@ test('a process that ends by itself leaves no reaper and is not kept by it', asy
         return false;
       }
     });
-  await expect.poll(left, SOON).toEqual([]);
+  await expect.poll(left).toEqual([]);
   expect(readdirSync(own)).toEqual([]);
 });

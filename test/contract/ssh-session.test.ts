@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
 import { answer, type FakeExec, type FakeSsh, startFakeSsh } from '../../fixtures/fake-ssh.ts';
 import { settle } from '../../fixtures/fake-ssh-settle.ts';
 import { isComposeError, MachineError, ProvisionError, registerSecret } from '../../src/errors.ts';
@@ -9,6 +10,8 @@ import { quietContext } from '../../src/events.ts';
 import { type ConnectOptions, connectGuest } from '../../src/guest/connect.ts';
 import { generateKeys } from '../../src/guest/keys.ts';
 import type { GuestSession } from '../../src/guest/session.ts';
+
+useRunningTime();
 
 const user = generateKeys('user');
 const host = generateKeys('host');
@@ -192,7 +195,6 @@ test('the transcript has command, output and status, and no secret even where it
   const session = await logIn(guest, { transcript });
   await session.exec('show the thing');
   await session[Symbol.asyncDispose]();
-  await new Promise((resolve) => setTimeout(resolve, 200));
   const text = await readFile(transcript, 'utf8');
   expect(text).toContain('show the thing');
   expect(text).toContain('next line');

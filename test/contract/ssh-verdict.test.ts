@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { answer, startFakeSsh } from '../../fixtures/fake-ssh.ts';
+import { useRunningTime } from '../../fixtures/clock.ts';
+import { answer, type FakeSsh, startFakeSsh } from '../../fixtures/fake-ssh.ts';
 import { settle } from '../../fixtures/fake-ssh-settle.ts';
 import type { ProvisionError } from '../../src/errors.ts';
 import { quietContext } from '../../src/events.ts';
@@ -10,6 +11,8 @@ import { type Facts, loginTimeout, loginVerdict } from '../../src/guest/verdict.
 import { Milestones } from '../../src/machine/milestones.ts';
 import type { NetworkFacts } from '../../src/machine/network-sight.ts';
 import type { GuestWaiter, GuestWatch, Stillness } from '../../src/machine/watch-guest.ts';
+
+useRunningTime();
 
 const user = generateKeys('user');
 const host = generateKeys('host');
@@ -45,6 +48,13 @@ function connect(port: number, watch: GuestWatch, budgetMs = 20_000): ReturnType
   const { privateKey } = user;
   const how = { host: '127.0.0.1', port, username: 'compose', privateKey, hostKey: host.publicKey, budgetMs, watch };
   return connectGuest(how, quietContext());
+}
+
+/** The first login has been refused, and the client has heard it. */
+async function refused(guest: FakeSsh): Promise<void> {
+  await expect.poll(() => guest.connections > 0 && guest.open === 0).toBe(true);
+  // The client's end of a connection that is closed here; far less than the pause until its next attempt.
+  await new Promise((resolve) => setTimeout(resolve, 100));
 }
 
 async function failure(promise: Promise<AsyncDisposable>): Promise<ProvisionError> {
@@ -91,7 +101,8 @@ test('a still guest whose port is silent ends the wait, with what its console sa
   await using guest = await startFakeSsh({ hostKey: host.privateKey, rules: [{ tcp: 'hang' }] });
   const watch = new FakeWatch();
   const waiting = connect(guest.port, watch);
-  setTimeout(() => void watch.waiter?.onStill?.(still({ network: { ...SILENT, port22: 'accepts' } })), 300);
+  await expect.poll(() => guest.connections).toBe(1);
+  void watch.waiter?.onStill?.(still({ network: { ...SILENT, port22: 'accepts' } }));
   const error = await failure(waiting);
   expect(error.code).toBe('ssh.silent');
   expect(JSON.stringify(error)).toContain('kernel after 1.0 s');
@@ -103,7 +114,8 @@ test('a still guest is asked once more before its refusal counts', async () => {
   await using guest = await startFakeSsh({ hostKey: host.privateKey, rules });
   const watch = new FakeWatch();
   const waiting = connect(guest.port, watch);
-  setTimeout(() => void watch.waiter?.onStill?.(still()), 300);
+  await refused(guest);
+  void watch.waiter?.onStill?.(still());
   await using _session = await waiting;
   expect(guest.connections).toBe(2);
 });
@@ -112,7 +124,8 @@ test('a still guest that refuses once more has refused', async () => {
   await using guest = await startFakeSsh({ hostKey: host.privateKey, rules: [{ refuseLogin: true }] });
   const watch = new FakeWatch();
   const waiting = connect(guest.port, watch);
-  setTimeout(() => void watch.waiter?.onStill?.(still()), 300);
+  await refused(guest);
+  void watch.waiter?.onStill?.(still());
   expect((await failure(waiting)).code).toBe('ssh.auth-refused');
 });
 
@@ -121,7 +134,7 @@ test('a stalled guest of which nothing is known is left to the machine', async (
   const watch = new FakeWatch();
   const waiting = connect(guest.port, watch, 1500);
   waiting.catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await expect.poll(() => guest.connections).toBe(1);
   expect(await watch.waiter?.onStill?.(still({ kind: 'stalled' }))).toBe(false);
   expect((await failure(waiting)).code).toBe('ssh.timeout');
 });
@@ -133,7 +146,7 @@ test('a guest that refuses and is idle is let be', async () => {
   const waiting = connect(guest.port, watch, 10_000);
   await failure(waiting);
   expect(guest.connections).toBe(3);
-}, 30_000);
+});
 
 test('an address that comes up starts an attempt at once', async () => {
   await using guest = await startFakeSsh({ hostKey: host.privateKey, rules: [{ tcp: 'hang' }, {}] });

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
 import { answer, type FakeExec, type FakeSsh, startFakeSsh } from '../../fixtures/fake-ssh.ts';
 import { settle } from '../../fixtures/fake-ssh-settle.ts';
 import type { ComposeEvent } from '../../src/events.ts';
@@ -8,6 +9,8 @@ import { connectGuest } from '../../src/guest/connect.ts';
 import { generateKeys } from '../../src/guest/keys.ts';
 import type { GuestSession } from '../../src/guest/session.ts';
 import { runSteps, type Step } from '../../src/guest/steps.ts';
+
+useRunningTime();
 
 const user = generateKeys('user');
 const host = generateKeys('host');
@@ -24,7 +27,7 @@ function guestOf(script: Script): Promise<FakeSsh> {
   return startFakeSsh({ hostKey: host.privateKey, onExec });
 }
 
-function logIn(guest: FakeSsh, signal = new AbortController().signal, budgetMs = 8000): Promise<GuestSession> {
+function logIn(guest: FakeSsh, signal = new AbortController().signal, budgetMs = 60_000): Promise<GuestSession> {
   const { privateKey } = user;
   return connectGuest(
     { host: '127.0.0.1', port: guest.port, username: 'root', privateKey, hostKey: host.publicKey, budgetMs },
@@ -35,13 +38,13 @@ function logIn(guest: FakeSsh, signal = new AbortController().signal, budgetMs =
 async function run(guest: FakeSsh, steps: readonly Step[], options: { signal?: AbortSignal; budgetMs?: number } = {}) {
   const events: ComposeEvent[] = [];
   const signal = options.signal ?? new AbortController().signal;
-  const login = (): Promise<GuestSession> => logIn(guest, signal, options.budgetMs);
+  const login = (): Promise<GuestSession> => logIn(guest, signal);
   const session = await login();
   const ran = runSteps(
-    { session, reconnect: login, steps, rebootMs: options.budgetMs ?? 8000 },
+    { session, reconnect: login, steps, rebootMs: options.budgetMs ?? 60_000 },
     { emit: (event) => events.push(event), signal },
   );
-  const ended = await settle(ran, 12_000);
+  const ended = await settle(ran, 60_000);
   await (ended.how === 'resolved' ? ended.value : session)[Symbol.asyncDispose]();
   return { ended, events };
 }
@@ -90,7 +93,7 @@ test('a guest that ignores the request to reboot ends in an error within its bud
   await using guest = await guestOf([[/boot_id/, ({ channel }) => answer(channel, 0, `${boot}\n`)]]);
   const { ended } = await run(guest, REBOOT, { budgetMs: 2000 });
   expect(ended.how).toBe('rejected');
-}, 20_000);
+});
 
 test('aborting ends the wait for a reboot', async () => {
   const boot = randomUUID();
@@ -107,7 +110,7 @@ test('aborting ends the wait for a reboot', async () => {
   ]);
   const { ended } = await run(guest, REBOOT, { signal: controller.signal });
   expect(ended).toMatchObject({ how: 'rejected', error: { message: 'stop' } });
-}, 20_000);
+});
 
 test('a script that reboots unannounced is ssh.lost, not a status', async () => {
   await using guest = await guestOf([[/script/, ({ drop }) => drop()]]);

@@ -24,7 +24,7 @@ const BLOCK = 24 * 1024 * 1024;
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 // Encoding blocks of 24 MiB takes its time on a busy machine.
-vi.setConfig({ testTimeout: 180_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 let folder = '';
 beforeAll(async () => {

@@ -15,7 +15,7 @@ import type { PackOptions } from '../../src/pack/pack-options.ts';
 
 const run = promisify(execFile);
 const ALL = Object.keys(FILE_TYPES) as FileType[];
-const LONG = 180_000;
+const LONG = 300_000;
 
 let place: Awaited<ReturnType<typeof scratch>>;
 let disk = '';

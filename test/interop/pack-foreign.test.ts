@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compose } from '../../fixtures/cli.ts';
 import { makeDisk } from '../../fixtures/ext4-disk.ts';
@@ -31,7 +30,7 @@ describe.skipIf(!tools)(`packing disks of other makers${without}`, () => {
     const volume = await makeImage(join(place.path, 'root.ext4'), { mkfs: ['-t', 'ext4'], size: '64M', tree });
     raw = await makeDisk(join(place.path, 'disk.raw'), [{ content: volume }]);
     sums = await packed(raw, 'raw');
-  }, 60_000);
+  });
   afterAll(() => place[Symbol.asyncDispose]());
 
   async function packed(disk: string, name: string, more: Partial<PackOptions> = {}): Promise<string> {
@@ -50,16 +49,12 @@ describe.skipIf(!tools)(`packing disks of other makers${without}`, () => {
     ['vdi', 'static=off'],
     ['qcow2', 'compression_type=zstd'],
     ['qcow2', 'compression_type=zstd,extended_l2=on,cluster_size=256k'],
-  ])(
-    '%s, %s gives the artifacts of the raw disk, byte for byte',
-    async (driver, options) => {
-      const image = join(place.path, `disk-${options}.${driver}`);
-      const compress = driver === 'qcow2' ? ['-c'] : [];
-      await tool('qemu-img', 'convert', ...compress, '-f', 'raw', '-O', driver, '-o', options, raw, image);
-      expect(await packed(image, `${driver}-${options}`)).toBe(sums);
-    },
-    60_000,
-  );
+  ])('%s, %s gives the artifacts of the raw disk, byte for byte', async (driver, options) => {
+    const image = join(place.path, `disk-${options}.${driver}`);
+    const compress = driver === 'qcow2' ? ['-c'] : [];
+    await tool('qemu-img', 'convert', ...compress, '-f', 'raw', '-O', driver, '-o', options, raw, image);
+    expect(await packed(image, `${driver}-${options}`)).toBe(sums);
+  });
 
   test('a slow consumer holds the server up, and memory stays bounded', async () => {
     const image = join(place.path, 'large.vmdk');
@@ -80,7 +75,7 @@ console.log(JSON.stringify({ most, jobs }));`;
     const { most, jobs } = JSON.parse(await tool(process.execPath, '--input-type=module', '-e', script, image));
     expect(jobs).toBe(1024);
     expect(most).toBeLessThan(200 * 1024 * 1024);
-  }, 60_000);
+  });
 
   test('compose pack and compose inspect take them by their names', async () => {
     const image = join(place.path, 'disk.vmdk');
@@ -96,7 +91,7 @@ console.log(JSON.stringify({ most, jobs }));`;
     const wrong = await compose(['inspect', image, '--disk-format', 'vdi']);
     expect(wrong.status).toBe(7);
     expect(wrong.stderr).toMatch(/disk\.not-served|vdi\./);
-  }, 60_000);
+  });
 
   test('without qemu-nbd the package to install is named', async () => {
     const image = join(place.path, 'disk.vmdk');
@@ -124,7 +119,7 @@ const disk = await openDisk(process.argv[1]); console.log('open'); setInterval((
     }
     expect(server).toBeDefined();
     child.kill('SIGKILL');
-    for (let tries = 0; existsSync(`/proc/${server}/exe`) && tries < 200; tries++) await delay(20);
+    await expect.poll(() => existsSync(`/proc/${server}/exe`)).toBe(false);
     const state = await readFile(`/proc/${server}/stat`, 'latin1').catch(() => 'gone');
     expect(state).toMatch(/^gone$|\) Z /);
   });

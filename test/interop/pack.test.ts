@@ -139,7 +139,7 @@ for m in tarfile.open(sys.argv[1], errors="surrogateescape"):
       const record: unknown = JSON.parse(await readFile(join(out, `${file}.maas.json`), 'utf8'));
       expect(record).toMatchObject({ engine, engineVersion: expect.stringMatching(/^lib\w+ \d/), level: 1 });
     }
-  }, 180_000);
+  }, 300_000);
 
   test('an engine of another codec is refused before the disk is read', async () => {
     const options = { out: plain, disk: '/nowhere', engine: 'zlib' as const, filetypes: ['txz' as const] };

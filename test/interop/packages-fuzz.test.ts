@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { processorMs } from '../../fixtures/clock.ts';
 import { scratch } from '../../fixtures/ext4-image.ts';
 import { mutate, random } from '../../fixtures/fuzz.ts';
 import { buildRpms, exportBlobs, installRpms, makeBerkeley, makeNdb, whyNoTools } from '../../fixtures/rpm-database.ts';
@@ -40,7 +41,7 @@ describe.skipIf(noRpm !== undefined)(`damaged databases of rpm (${noRpm ?? 'made
       const fields = [12, 16, 20, 24, 25, 26, 72, 96, 100, 104, 108, 512 + 16, 512 + 20, 512 + 22, 512 + 25, 512 + 26];
       samples.push({ name: `bdb-${order}`, bytes: await readFile(path), fields });
     }
-  }, 120_000);
+  }, 300_000);
   afterAll(() => place[Symbol.asyncDispose]());
 
   test.each(['sqlite', 'ndb', 'bdb-little', 'bdb-big'])(
@@ -52,23 +53,24 @@ describe.skipIf(noRpm !== undefined)(`damaged databases of rpm (${noRpm ?? 'made
       for (let seed = 1; seed <= SEEDS; seed++) {
         const next = random(seed);
         const damaged = seed % 3 === 0 ? mutate(bytes, next) : withFields(bytes, fields, next);
-        const start = performance.now();
-        try {
-          const headers = readRpmDatabase(damaged);
-          expect(headers.length).toBeLessThanOrEqual(whole * 2);
-          listed++;
-        } catch (error) {
-          if (!isComposeError(error)) throw new Error(`seed ${seed}`, { cause: error });
-          refused++;
-        }
-        slowest = Math.max(slowest, performance.now() - start);
+        const took = processorMs(() => {
+          try {
+            const headers = readRpmDatabase(damaged);
+            expect(headers.length).toBeLessThanOrEqual(whole * 2);
+            listed++;
+          } catch (error) {
+            if (!isComposeError(error)) throw new Error(`seed ${seed}`, { cause: error });
+            refused++;
+          }
+        });
+        slowest = Math.max(slowest, took);
       }
       expect(refused).toBeGreaterThan(SEEDS / 20);
       // Nearly nothing gets past the checksums of ndb.
       expect(listed).toBeGreaterThan(name === 'ndb' ? 5 : SEEDS / 50);
       expect(slowest).toBeLessThan(2000);
     },
-    120_000,
+    240_000,
   );
 
   test('a damaged write-ahead log is cut at the damage', async () => {

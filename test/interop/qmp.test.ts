@@ -32,8 +32,8 @@ describe.skipIf(missing)(`QMP of a real QEMU${missing ? ` (skipped: ${QEMU} is n
     const argv = ['-name', 'real', '-machine', 'none', '-nodefaults', '-no-user-config', '-display', 'none'];
     qemu = await startQemu(QEMU, [...argv, ...ring, ...sockets], folder);
     const up = (): boolean => existsSync(join(folder, 'qmp')) && existsSync(join(folder, 'plain'));
-    for (const end = Date.now() + 20_000; !up() && Date.now() < end; ) await new Promise((go) => setTimeout(go, 10));
-    const signal = AbortSignal.timeout(20_000);
+    for (const end = Date.now() + 90_000; !up() && Date.now() < end; ) await new Promise((go) => setTimeout(go, 10));
+    const signal = AbortSignal.timeout(90_000);
     session = await QmpSession.connect(join(folder, 'qmp'), { signal, log: join(folder, 'qmp.log') });
     schema = await session.schema();
   });
@@ -139,7 +139,7 @@ describe.skipIf(missing)(`QMP of a real QEMU${missing ? ` (skipped: ${QEMU} is n
   });
 
   test('QEMU says the same of a command that was not checked', async () => {
-    const signal = AbortSignal.timeout(20_000);
+    const signal = AbortSignal.timeout(90_000);
     await using other = await QmpSession.connect(join(folder, 'plain'), { signal });
     const error = await messageOf(other.command('screendump', { filename: 'x', formats: 'png' } as never));
     expect(error).toMatchObject({
@@ -208,14 +208,16 @@ test.skipIf(missing)(`${LIVE} does what it is told`, async () => {
         'ide-cd,id=cd0,drive=drive1',
       ],
       ['-device', 'VGA,id=vga0', '-device', 'qemu-xhci', '-device', 'usb-kbd,id=kbd0'],
-      ['-vnc', `unix:${at('vnc')},password=on`, '-qmp', `unix:${at('qmp')},server=on,wait=off`],
+      ['-vnc', `unix:${at('vnc')},password=on`],
+      // The first one listens when the second one is there: a socket has its name before it takes connections.
+      ['qmp', 'later'].flatMap((name) => ['-qmp', `unix:${at(name)},server=on,wait=off`]),
     ].flat();
     const argv = ['-S', '-machine', 'q35', '-accel', 'tcg', '-m', '64M', '-nodefaults', '-no-user-config', ...devices];
     await using qemu = await startQemu(QEMU, argv, folder);
-    for (const end = Date.now() + 20_000; !existsSync(at('qmp')) && Date.now() < end; ) {
+    for (const end = Date.now() + 90_000; !existsSync(at('later')) && Date.now() < end; ) {
       await new Promise((go) => setTimeout(go, 10));
     }
-    await using session = await QmpSession.connect(at('qmp'), { signal: AbortSignal.timeout(20_000) });
+    await using session = await QmpSession.connect(at('qmp'), { signal: AbortSignal.timeout(90_000) });
     const events = session.events(['DEVICE_TRAY_MOVED', 'DEVICE_DELETED']);
     expect(await session.command('query-status')).toMatchObject({ status: 'prelaunch', running: false });
     expect(await session.command('query-cpus-fast')).toMatchObject([{ 'cpu-index': 0 }]);

@@ -34,7 +34,7 @@ describe.skipIf(noRpm !== undefined)(`databases rpm made (${noRpm ?? 'with rpm'}
     await installRpms(folder, await buildRpms(place.path));
     expected = await queryRpm(folder, 'sqlite');
     blobs = await exportBlobs(join(folder, 'rpmdb.sqlite'));
-  }, 120_000);
+  }, 300_000);
   afterAll(() => place[Symbol.asyncDispose]());
 
   const lines = (bytes: Uint8Array, wal?: Uint8Array): string[] =>

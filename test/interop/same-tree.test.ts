@@ -55,7 +55,7 @@ describe.skipIf(noMount !== undefined)(`one tree in several layouts${because(noM
     archive = next();
     await run('tar', ['-C', tree, '--xattrs', '--xattrs-include=*', '--sort=name', '-Scf', archive, '.']);
     expected = await kernelManifest(tree);
-  }, 120_000);
+  }, 300_000);
   afterAll(() => place[Symbol.asyncDispose]());
 
   const ext4 = (label: string, size = '64M'): Promise<string> =>
@@ -99,61 +99,49 @@ describe.skipIf(noMount !== undefined)(`one tree in several layouts${because(noM
     const image = await ext4('root');
     await install([['/', image]]);
     expect(await digestOf(await makeDisk(next(), [{ content: image }]))).toBe(digest());
-  }, 60_000);
+  });
 
-  test.skipIf(noFat !== undefined)(
-    `ext4, /boot on ext4 and an EFI system partition${because(noFat)}`,
-    async () => {
-      const [image, boot, esp] = [await ext4('root'), await ext4('boot', '16M'), next()];
-      await run('mkfs.vfat', ['-n', 'ESP', '-C', esp, '34000']);
-      await install([
-        ['/', image],
-        ['/boot', boot],
-      ]);
-      const disk = await makeDisk(next(), [{ content: esp }, { content: boot }, { content: image }]);
-      expect(await digestOf(disk)).toBe(digest());
-    },
-    60_000,
-  );
+  test.skipIf(noFat !== undefined)(`ext4, /boot on ext4 and an EFI system partition${because(noFat)}`, async () => {
+    const [image, boot, esp] = [await ext4('root'), await ext4('boot', '16M'), next()];
+    await run('mkfs.vfat', ['-n', 'ESP', '-C', esp, '34000']);
+    await install([
+      ['/', image],
+      ['/boot', boot],
+    ]);
+    const disk = await makeDisk(next(), [{ content: esp }, { content: boot }, { content: image }]);
+    expect(await digestOf(disk)).toBe(digest());
+  });
 
-  test.skipIf(noLvm !== undefined)(
-    `LVM2 with /, /var and /usr${because(noLvm)}`,
-    async () => {
-      const images = { root: await ext4('root'), var: await ext4('var', '16M'), usr: await ext4('usr', '16M') };
-      await install([
-        ['/', images.root],
-        ['/var', images.var],
-        ['/usr', images.usr],
-      ]);
-      const disk = next();
-      const range = { start: MIB, size: 120 * MIB };
-      await run('truncate', ['-s', '122M', disk]);
-      const sfdisk = run('sfdisk', ['-q', '--no-reread', '--no-tell-kernel', disk]);
-      sfdisk.child.stdin?.end(`label: gpt\nstart=2048, size=${range.size / 512}, type=lvm\n`);
-      await sfdisk;
-      await withLvm(disk, [range], async ({ devices, lvm, fill }) => {
-        await lvm('pvcreate', '-ff', '-y', devices[0]!);
-        await lvm('vgcreate', '-s', '1M', 'system', devices[0]!);
-        for (const [name, image] of Object.entries(images)) {
-          const content = await readFile(image);
-          await lvm('lvcreate', '-an', '-Zn', '-Wn', '-n', name, '-l', String(content.length / MIB), 'system');
-          await fill('system', name, content);
-        }
-      });
-      expect(await digestOf(disk)).toBe(digest());
-    },
-    60_000,
-  );
+  test.skipIf(noLvm !== undefined)(`LVM2 with /, /var and /usr${because(noLvm)}`, async () => {
+    const images = { root: await ext4('root'), var: await ext4('var', '16M'), usr: await ext4('usr', '16M') };
+    await install([
+      ['/', images.root],
+      ['/var', images.var],
+      ['/usr', images.usr],
+    ]);
+    const disk = next();
+    const range = { start: MIB, size: 120 * MIB };
+    await run('truncate', ['-s', '122M', disk]);
+    const sfdisk = run('sfdisk', ['-q', '--no-reread', '--no-tell-kernel', disk]);
+    sfdisk.child.stdin?.end(`label: gpt\nstart=2048, size=${range.size / 512}, type=lvm\n`);
+    await sfdisk;
+    await withLvm(disk, [range], async ({ devices, lvm, fill }) => {
+      await lvm('pvcreate', '-ff', '-y', devices[0]!);
+      await lvm('vgcreate', '-s', '1M', 'system', devices[0]!);
+      for (const [name, image] of Object.entries(images)) {
+        const content = await readFile(image);
+        await lvm('lvcreate', '-an', '-Zn', '-Wn', '-n', name, '-l', String(content.length / MIB), 'system');
+        await fill('system', name, content);
+      }
+    });
+    expect(await digestOf(disk)).toBe(digest());
+  });
 
-  test.skipIf(noXfs !== undefined)(
-    `XFS${because(noXfs)}`,
-    async () => {
-      const image = await makeXfs(next(), '96M', ['-m', `uuid=${randomUUID()}`]);
-      await install([['/', image]]);
-      expect(await digestOf(await makeDisk(next(), [{ content: image }]))).toBe(digest());
-    },
-    60_000,
-  );
+  test.skipIf(noXfs !== undefined)(`XFS${because(noXfs)}`, async () => {
+    const image = await makeXfs(next(), '96M', ['-m', `uuid=${randomUUID()}`]);
+    await install([['/', image]]);
+    expect(await digestOf(await makeDisk(next(), [{ content: image }]))).toBe(digest());
+  });
 
   test('a lost+found is part of the tree, like any directory', async () => {
     const image = await ext4('root');
@@ -172,5 +160,5 @@ describe.skipIf(noMount !== undefined)(`one tree in several layouts${because(noM
     );
     expect(await readFile(treeManifest!.path, 'utf8')).toContain('"path":"/lost+found"');
     expect(treeManifest!.treeDigest).not.toBe(digest());
-  }, 60_000);
+  });
 });

@@ -23,7 +23,7 @@ test.skipIf(missing !== undefined)(
         username: 'root',
         privateKey: user.privateKey,
         hostKey: host.publicKey,
-        budgetMs: 15_000,
+        budgetMs: 60_000,
       },
       quietContext(),
     );

@@ -10,10 +10,11 @@ const missing = cannotServe('sshd', 'unshare');
 const real = test.skipIf(missing !== undefined);
 const note = missing === undefined ? '' : ` (skipped: ${missing})`;
 
-/** How long the server stands still, ms. */
-const STILL = 1500;
-const SHORT: Keepalive = { intervalMs: 100, countMax: 3 };
-const LONG: Keepalive = { intervalMs: 100, countMax: 100 };
+/** How long the server stands still where that is allowed for, ms: longer than SHORT allows. */
+const STILL = 6_000;
+/** Far longer than a server on a busy machine may take to answer. */
+const SHORT: Keepalive = { intervalMs: 100, countMax: 50 };
+const LONG: Keepalive = { intervalMs: 100, countMax: 1200 };
 
 /** Prints the processes above the command's shell, nearest first, each with its name. */
 const ABOVE =
@@ -33,7 +34,7 @@ for (const [what, keepalive, lost] of [
         username: 'root',
         privateKey: user.privateKey,
         hostKey: host.publicKey,
-        budgetMs: 15_000,
+        budgetMs: 60_000,
         keepalive,
       },
       quietContext(),
@@ -44,22 +45,19 @@ for (const [what, keepalive, lost] of [
     expect(servers.length).toBeGreaterThan(1);
     const serving = servers.slice(0, -1);
     for (const pid of serving) process.kill(pid, 'SIGSTOP');
-    const wake = setTimeout(() => {
+    let awake = false;
+    const wake = (): void => {
+      awake = true;
       for (const pid of serving) process.kill(pid, 'SIGCONT');
-    }, STILL);
+    };
+    const timer = lost ? undefined : setTimeout(wake, STILL);
     try {
-      const start = performance.now();
-      const ended = await settle(session.run('echo there'), 10_000);
-      const took = performance.now() - start;
-      if (lost) {
-        expect(ended).toMatchObject({ how: 'rejected', error: { code: 'ssh.lost' } });
-        expect(took).toBeLessThan(STILL);
-      } else {
-        expect(ended).toMatchObject({ how: 'resolved', value: { stdout: 'there\n' } });
-        expect(took).toBeGreaterThan(STILL / 2);
-      }
+      const ended = await settle(session.run('echo there'), 90_000);
+      if (lost) expect(ended).toMatchObject({ how: 'rejected', error: { code: 'ssh.lost' } });
+      else expect(ended).toMatchObject({ how: 'resolved', value: { stdout: 'there\n' } });
+      expect(awake).toBe(!lost);
     } finally {
-      clearTimeout(wake);
+      clearTimeout(timer);
       for (const pid of serving) {
         try {
           process.kill(pid, 'SIGCONT');

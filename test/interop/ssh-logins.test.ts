@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -35,7 +36,7 @@ function serve(more: Partial<RealServerOptions> = {}, kind = startOpenSsh): Prom
 function logIn(server: RealServer, username = 'root', transcript?: string): Promise<GuestSession> {
   const { privateKey } = user;
   const login = { host: '127.0.0.1', port: server.port, username, privateKey, hostKey: host.publicKey };
-  return connectGuest({ ...login, budgetMs: 15_000, transcript }, quietContext());
+  return connectGuest({ ...login, budgetMs: 60_000, transcript }, quietContext());
 }
 
 async function folder(): Promise<AsyncDisposable & { readonly path: string }> {
@@ -87,7 +88,7 @@ for (const [what, options, code] of REFUSALS) {
   real(named(`${what} is refused clearly`), async () => {
     await using server = await serve(options);
     await using session = await logIn(server, TEST_USER);
-    const ended = await settle(session.exec('id -u'), 8000);
+    const ended = await settle(session.exec('id -u'), 60_000);
     expect(ended).toMatchObject({ how: 'rejected', error: { code, exitCode: 6 } });
     expect((ended as { error: { hint: string } }).error.hint).not.toBe('');
   });
@@ -104,7 +105,7 @@ for (const [rule, code] of [
     async () => {
       await using server = await serve({ doas: rule, programs: { '/usr/bin/sudo': undefined } });
       await using session = await logIn(server, TEST_USER);
-      const ended = await settle(session.run('id -u; printf %s "$V"', { env: { V: 'x y' } }), 8000);
+      const ended = await settle(session.run('id -u; printf %s "$V"', { env: { V: 'x y' } }), 60_000);
       if (code === undefined) expect(ended).toMatchObject({ how: 'resolved', value: { stdout: '0\nx y' } });
       else expect(ended).toMatchObject({ how: 'rejected', error: { code } });
     },
@@ -125,11 +126,13 @@ for (const kind of [startOpenSsh, startDropbear]) {
   real(named(`a command that runs out of time ends in the guest, with all it started (${kind.name})`), async () => {
     await using server = await serve({}, kind);
     await using session = await logIn(server);
-    const mark = `3${Math.floor(1e6 + Math.random() * 1e6)}`;
-    const ended = await settle(session.exec(`sh -c 'sleep ${mark}; true'; sleep ${mark}`, { timeoutMs: 700 }), 8000);
+    // A number of seconds that no other test sleeps for.
+    const mark = `3${randomInt(1e6, 1e7)}`;
+    const command = `sh -c 'sleep ${mark}; true'; sleep ${mark}`;
+    const ended = await settle(session.exec(command, { timeoutMs: 700 }), 60_000);
     expect(ended).toMatchObject({ how: 'rejected', error: { code: 'command.timeout' } });
-    const left = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
-    expect(left.split('\n').filter((line) => line.startsWith(`sleep ${mark}`))).toEqual([]);
+    const left = (): string[] => execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n');
+    await expect.poll(() => left().filter((line) => line.startsWith(`sleep ${mark}`))).toEqual([]);
     expect((await session.run('echo there')).stdout).toBe('there\n');
   });
 }
@@ -138,7 +141,7 @@ real(named('one that ignores the request to end is ended all the same, under sud
   await using server = await serve();
   await using session = await logIn(server, TEST_USER);
   const command = "trap '' TERM; while :; do sleep 0.2; done";
-  const ended = await settle(session.exec(command, { timeoutMs: 700 }), 20_000);
+  const ended = await settle(session.exec(command, { timeoutMs: 700 }), 60_000);
   expect(ended).toMatchObject({ how: 'rejected', error: { code: 'command.timeout' } });
   expect((await session.run('echo there')).stdout).toBe('there\n');
 });

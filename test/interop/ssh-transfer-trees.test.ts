@@ -137,7 +137,7 @@ real(named('owner, mode and exclusions of a folder'), async () => {
   expect((await readdir(to, { recursive: true })).sort()).toEqual(['a', 'a/cache', 'a/keep', 'keep']);
   const { uid, gid, mode } = await lstat(join(to, 'a', 'keep'));
   expect([uid, gid, mode & 0o7777]).toEqual([65534, 1, 0o600]);
-  const ended = await settle(uploadPath(served.session, from, to, { owner: 'nobody:no-such-group' }), 8000);
+  const ended = await settle(uploadPath(served.session, from, to, { owner: 'nobody:no-such-group' }), 60_000);
   expect(ended).toMatchObject({ how: 'rejected', error: { code: 'upload.owner' } });
 });
 

@@ -54,7 +54,9 @@ test.skipIf(noMount !== undefined)('follows a log around its end', async () => {
   await whileMounted(image, 'rw,nouuid', (path) => shell('cd "$1"; seq 3000 | xargs touch', path));
   const rounds: number[] = [];
   const states: boolean[] = [];
-  for (let i = 0; i < 4; i++) {
+  // How much a round writes is the kernel's choice: as many rounds as it takes, and at least one behind the log's end.
+  const passedEnd = (): boolean => new Set(rounds).size > 1;
+  for (let i = 0; i < 6 || (!passedEnd() && i < 40); i++) {
     await whileMounted(image, 'rw,nouuid', async (path) => {
       const date = `@${1_000_000_000 + i}`;
       await shell(
@@ -70,6 +72,6 @@ test.skipIf(noMount !== undefined)('follows a log around its end', async () => {
     const block = group * groupBlocks + (logStart % 2 ** groupBlocksLog);
     rounds.push(Buffer.from(await readBytes(disk, block * blockSize, 8)).readUInt32BE(4));
   }
-  expect(states).toEqual([true, false, true, false, true, false, true, false]);
-  expect(new Set(rounds).size).toBeGreaterThan(1);
+  expect(states).toEqual(rounds.flatMap(() => [true, false]));
+  expect(passedEnd()).toBe(true);
 });

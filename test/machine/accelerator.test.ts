@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
 import { which } from '../../src/host/tools.ts';
 import { chooseAccelerator } from '../../src/machine/accelerator.ts';
 import { ARCHITECTURES } from '../../src/machine/arch.ts';
 import { BOARDS } from '../../src/machine/board.ts';
 import { runPayload } from '../../src/machine/calibrate.ts';
 
-const LONG = 60_000;
+useRunningTime();
+
+const LONG = 300_000;
 
 for (const arch of ARCHITECTURES) {
   const { qemu, cpu } = BOARDS[arch];

@@ -8,7 +8,7 @@ import { quietContext } from '../../src/events.ts';
 import { which } from '../../src/host/tools.ts';
 import { startMachine } from '../../src/machine/start.ts';
 
-const LONG = 240_000;
+const LONG = 300_000;
 const missing = which('qemu-system-aarch64') === undefined ? ' (qemu-system-aarch64 is not installed)' : '';
 
 let folder = '';

@@ -64,8 +64,13 @@ test.skipIf(why)(
       await shots.now();
       const env = { COMPOSE_STATE: folder };
 
-      const shown = await compose(['attach'], { env });
-      expect(shown).toMatchObject({ status: 0, stdout: expect.stringMatching(/GNU GRUB {2}version.*^grub>$/ms) });
+      // GRUB writes to the serial line first, to the screen then.
+      const prompt = /GNU GRUB {2}version.*^grub>$/ms;
+      const shown = await eventually('the prompt', async () => {
+        const now = await compose(['attach'], { env });
+        return now.status !== 0 || prompt.test(now.stdout) ? now : undefined;
+      });
+      expect(shown).toMatchObject({ status: 0, stdout: expect.stringMatching(prompt) });
 
       const png = join(folder, 'now.png');
       expect(await compose(['attach', 'grub', '--screenshot', png], { env })).toMatchObject({ status: 0 });
@@ -86,8 +91,10 @@ test.skipIf(why)(
       await tmux('-f', '/dev/null', 'new-session', '-d', '-x', '100', '-y', '32', command);
       try {
         const pane = (): Promise<string> => tmux('capture-pane', '-p');
-        await eventually('the screen', async () => (/^grub> *$/m.test(await pane()) ? true : undefined));
-        expect(await pane()).toContain('720x400 text · Ctrl-] leaves');
+        await eventually('the screen', async () => {
+          const seen = await pane();
+          return /^grub> *$/m.test(seen) && seen.includes('720x400 text · Ctrl-] leaves') ? true : undefined;
+        });
         await tmux('send-keys', '-l', 'echo From_Tmux:1');
         await tmux('send-keys', 'Enter');
         await eventually('what was typed', async () => (/^From_Tmux:1 *$/m.test(await pane()) ? true : undefined));
@@ -130,7 +137,7 @@ test.skipIf(why)(
     }
     console.log(`a look costs ${(shots.cost.ms / shots.cost.looks).toFixed(1)} ms of ${shots.cost.looks}`);
   },
-  180_000,
+  300_000,
 );
 
 test.skipIf(which('qemu-system-x86_64') === undefined)(
@@ -173,7 +180,7 @@ test.skipIf(which('qemu-system-x86_64') === undefined)(
       }
     }
   },
-  60_000,
+  300_000,
 );
 
 test.skipIf(which('qemu-system-x86_64') === undefined)(
@@ -205,7 +212,7 @@ test.skipIf(which('qemu-system-x86_64') === undefined)(
       }
     }
   },
-  60_000,
+  300_000,
 );
 
 test.skipIf(which('qemu-system-x86_64') === undefined)(
@@ -235,5 +242,5 @@ test.skipIf(which('qemu-system-x86_64') === undefined)(
     await using screen = await Screen.open(machine.qmp);
     await expect(screen.take()).rejects.toMatchObject({ code: 'screen.none' });
   },
-  60_000,
+  300_000,
 );

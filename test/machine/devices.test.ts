@@ -14,7 +14,7 @@ import { QmpSession } from '../../src/machine/qmp.ts';
 import type { DiskInterface, MachineDisk, MachineSpec } from '../../src/machine/spec.ts';
 
 const MIB = 1024 * 1024;
-const LONG = 120_000;
+const LONG = 300_000;
 
 let folder = '';
 beforeEach(async () => {

@@ -9,7 +9,7 @@ import { writeCpio } from '../../src/formats/cpio.ts';
 import { startMachine } from '../../src/machine/start.ts';
 import { appendToInitrd } from '../../src/seed/initrd.ts';
 
-const LONG = 120_000;
+const LONG = 300_000;
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
 /** Compressors of initrds as vendors call them; the kernel takes xz with a CRC32 and the legacy frames of LZ4. */

@@ -9,7 +9,7 @@ import { type InstallerOptions, runInstaller } from '../../src/machine/install.t
 import type { MachineSpec } from '../../src/machine/spec.ts';
 import { type StoppedMachine, startMachine } from '../../src/machine/start.ts';
 
-const LONG = 120_000;
+const LONG = 300_000;
 
 let folder = '';
 beforeEach(() => {

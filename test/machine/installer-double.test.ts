@@ -19,7 +19,7 @@ import { type RunningMachine, startMachine } from '../../src/machine/start.ts';
 import { appendToInitrd } from '../../src/seed/initrd.ts';
 import { type SeedKind, seedVolume } from '../../src/seed/volume.ts';
 
-const LONG = 120_000;
+const LONG = 300_000;
 const MIB = 1024 * 1024;
 const HAVE = haveTools('xorriso');
 const why = HAVE ? '' : ' (xorriso is not installed)';

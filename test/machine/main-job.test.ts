@@ -290,7 +290,7 @@ describe('compose build debian-12 --source packages', () => {
   );
 
   test('no process and no temporary name is left', async () => {
-    const { stdout } = await run('pgrep', ['-fc', 'compose-debian-12']).catch(() => ({ stdout: '0' }));
+    const { stdout } = await run('pgrep', ['-fc', join(folder, 'state')]).catch(() => ({ stdout: '0' }));
     expect(Number(stdout)).toBe(0);
     expect(readdirSync(out).filter((name) => name.includes('partial'))).toEqual([]);
     expect(existsSync(join(runDir, 'qemu.sh'))).toBe(true);

@@ -13,7 +13,7 @@ import { startMachine } from '../../src/machine/start.ts';
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
-const LONG = 240_000;
+const LONG = 300_000;
 const MODULES = '/usr/lib/grub/x86_64-efi';
 const missing =
   which('grub-mkstandalone') === undefined || !existsSync(MODULES) ? ' (grub-efi-amd64-bin is not installed)' : '';

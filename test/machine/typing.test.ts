@@ -88,7 +88,7 @@ test.skipIf(NO_GRUB_ISO)(
     expect(report.characters).toBeGreaterThan(TIMES * CHARACTERS);
     console.log(`typed ${report.characters} characters in ${JSON.stringify(report.groups)} groups`);
   },
-  240_000,
+  300_000,
 );
 
 test.skipIf(NO_GRUB_ISO)(
@@ -117,7 +117,7 @@ test.skipIf(NO_GRUB_ISO)(
     await ask.type(parseKeys('<enter>terminal_output serial<enter><wait:"grub> ">c1<enter><wait:-1-><wait:"grub> ">'));
     expect(guest.tap.since(0)).toContain('same-1-yes');
   },
-  240_000,
+  300_000,
 );
 
 test.skipIf(NO_GRUB_ISO)(
@@ -129,7 +129,7 @@ test.skipIf(NO_GRUB_ISO)(
     await expect(typist.type(parseKeys('ok €'))).rejects.toMatchObject({ code: 'typing.no-key' });
     await expect(typist.type(parseKeys('<wait1:nobody says this>'))).rejects.toMatchObject({ code: 'typing.not-seen' });
     // A wrong layout types something else, and that is noticed.
-    const german = guest.typist({ layout: 'de', evidence: 'serial', timeScale: 0.1 });
+    const german = guest.typist({ layout: 'de', evidence: 'serial', timeScale: 0.5 });
     await expect(german.type(parseKeys('zy'))).rejects.toMatchObject({
       code: 'typing.lost',
       evidence: { echoed: 'yz' },
@@ -143,7 +143,7 @@ test.skipIf(NO_GRUB_ISO)(
     await guest.machine.qmp.command('stop', {});
     await expect(typist.type(parseKeys('x'))).rejects.toMatchObject({ code: 'qmp.refused' });
   },
-  120_000,
+  300_000,
 );
 
 test('no file of the typist sleeps: timers only limit and space looks, in watch.ts', () => {

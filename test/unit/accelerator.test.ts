@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
 import { type AcceleratorHost, chooseAccelerator } from '../../src/machine/accelerator.ts';
 import { type PayloadResult, type PayloadRun, timeScale } from '../../src/machine/calibrate.ts';
+
+useRunningTime();
 
 const ran = (loopMs: number): PayloadResult => ({ ok: true, loopMs });
 const DIED: PayloadResult = { ok: false, late: false, why: 'error: failed to set MSR 0x10a to 0x69' };

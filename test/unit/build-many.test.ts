@@ -140,7 +140,7 @@ test('the failure of one leaves the others alone; its exit status is that of all
   const { exitCode, text, data } = outcomesAnswer(outcomes.slice(1));
   expect(exitCode).toBe(5);
   expect(text).toMatch(
-    /^== debian-13: failed after \d+ ms\nerror: Cannot boot: it panicked\n {2}code {3}boot\.panic\n\n== /,
+    /^== debian-13: failed after [\d.]+ m?s\nerror: Cannot boot: it panicked\n {2}code {3}boot\.panic\n\n== /,
   );
   expect(JSON.parse(JSON.stringify(data))).toMatchObject([
     { error: { code: 'boot.panic' } },

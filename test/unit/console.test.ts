@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { processorMs } from '../../fixtures/clock.ts';
 import { random } from '../../fixtures/fuzz.ts';
 import { ConsoleLines } from '../../src/machine/console-lines.ts';
 import { FAILURES, PHASES, SYSTEM_UP, UNKNOWN_USER } from '../../src/machine/console-patterns.ts';
@@ -111,13 +112,14 @@ test('any bytes at all are read in bounded lines and time', () => {
 test('a flood without a newline takes no time to speak of', () => {
   for (const piece of ['Welcome to ', '*** Could not find the ', 'error: ', '[!', 'AutoYaST configuration file ']) {
     const lines = new ConsoleLines();
-    const start = performance.now();
-    for (let i = 0; i < 20; i++) {
-      for (const line of [...lines.push(piece.repeat(6000)), lines.partial]) {
-        failureOf(line);
-        for (const [, pattern] of PHASES) pattern.test(line);
+    const took = processorMs(() => {
+      for (let i = 0; i < 20; i++) {
+        for (const line of [...lines.push(piece.repeat(6000)), lines.partial]) {
+          failureOf(line);
+          for (const [, pattern] of PHASES) pattern.test(line);
+        }
       }
-    }
-    expect(performance.now() - start).toBeLessThan(5000);
+    });
+    expect(took).toBeLessThan(5000);
   }
 });

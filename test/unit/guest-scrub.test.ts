@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { processorMs } from '../../fixtures/clock.ts';
 import { random } from '../../fixtures/fuzz.ts';
 import { registerSecret, scrub } from '../../src/errors.ts';
 import { Tail } from '../../src/guest/output.ts';
@@ -69,10 +70,11 @@ test('text without a secret is told at once, a prompt too', () => {
 });
 
 test('a long text without line ends costs time in proportion', () => {
-  const start = performance.now();
   const scrubber = new Scrubber(() => {});
-  for (let i = 0; i < 200; i++) scrubber.write('s'.repeat(64 * 1024));
-  expect(performance.now() - start).toBeLessThan(5000);
+  const took = processorMs(() => {
+    for (let i = 0; i < 200; i++) scrubber.write('s'.repeat(64 * 1024));
+  });
+  expect(took).toBeLessThan(5000);
 });
 
 test('the end of a long output is kept, and how much is not is known', () => {

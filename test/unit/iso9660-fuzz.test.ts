@@ -14,7 +14,6 @@ const IMAGE = writeIso9660(
   sampleFiles().filter(({ path }) => !path.startsWith('crowd/') || path.includes('1')),
   { volumeId: 'fuzz' },
 );
-const BUDGET_MS = 4000;
 
 /** Changes the descriptors, or the metadata behind them. */
 function damage(next: () => number): Uint8Array {
@@ -28,11 +27,10 @@ function damage(next: () => number): Uint8Array {
 }
 
 test('an image with damaged metadata is read or refused, with a bounded number of bytes', async () => {
-  const deadline = performance.now() + BUDGET_MS;
   const next = random(9660);
   let refused = 0;
   let read = 0;
-  for (let round = 0; round < 1500 && performance.now() < deadline; round++) {
+  for (let round = 0; round < 1500; round++) {
     const source = memorySource(damage(next));
     try {
       const iso = await openIso9660(source, round % 3 === 0 ? { prefer: round % 2 === 0 ? 'joliet' : 'plain' } : {});

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { processorMs } from '../../fixtures/clock.ts';
 import { random } from '../../fixtures/fuzz.ts';
 import { describeImage, sampleFiles } from '../../fixtures/iso-tree.ts';
 import { memorySource } from '../../fixtures/memory-source.ts';
@@ -164,9 +165,11 @@ test.each(REFUSED)('refused %#', (files, options, code, why) => {
 
 test('twenty thousand files in one directory take no quadratic time', async () => {
   const files = Array.from({ length: 20_000 }, (_, i) => ({ path: `d/a-name-that-must-be-cut-for-level-two-${i}` }));
-  const start = performance.now();
-  const image = writeIso9660(files, { volumeId: 'x' });
-  expect(performance.now() - start).toBeLessThan(5000);
+  let image: Uint8Array = new Uint8Array(0);
+  const took = processorMs(() => {
+    image = writeIso9660(files, { volumeId: 'x' });
+  });
+  expect(took).toBeLessThan(5000);
   expect(await namesOf(image, 'rock-ridge')).toHaveLength(20_001);
   expect(await namesOf(image, 'plain')).toHaveLength(20_001);
 });

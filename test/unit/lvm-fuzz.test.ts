@@ -28,7 +28,7 @@ describe('damaged bytes', () => {
     },
   });
 
-  test('of the text end in an error or in volumes that can be read', { timeout: 60_000 }, async () => {
+  test('of the text end in an error or in volumes that can be read', async () => {
     const next = random(1);
     let read1 = 0;
     for (let i = 0; i < 4000; i++) {
@@ -42,7 +42,7 @@ describe('damaged bytes', () => {
     expect(read1).toBeGreaterThan(100);
   });
 
-  test('of label, headers and areas too', { timeout: 60_000 }, async () => {
+  test('of label, headers and areas too', async () => {
     const next = random(2);
     const physical = { pv0: PHYSICAL.pv0 };
     const logical = { one: [linear(0, 2, 'pv0', 0), linear(2, 1, 'pv0', 3)] };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { processorMs } from '../../fixtures/clock.ts';
 import { mutate, random } from '../../fixtures/fuzz.ts';
 import { memoryTree } from '../../fixtures/memory-tree.ts';
 import { makeHeader, makeNdb } from '../../fixtures/rpm-database.ts';
@@ -295,9 +296,10 @@ test.each([
     expect(packages.length).toBeLessThan(20);
     expect(packages.every((one) => one.name !== '')).toBe(true);
   }
-  const start = performance.now();
-  for (const unit of ['\n', ' ', '\n ', ':', 'P:', 'Package:x\n\n', '\t\r']) parse(unit.repeat(300_000));
-  expect(performance.now() - start).toBeLessThan(10_000);
+  const took = processorMs(() => {
+    for (const unit of ['\n', ' ', '\n ', ':', 'P:', 'Package:x\n\n', '\t\r']) parse(unit.repeat(300_000));
+  });
+  expect(took).toBeLessThan(10_000);
 });
 
 test('a database too large to read is an error with its path', async () => {

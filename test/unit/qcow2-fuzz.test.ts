@@ -55,7 +55,7 @@ test('a damaged qcow2 image is a ComposeError or a disk, and leaves no file open
   // A fuzzer that never gets past the header tests nothing.
   expect(opened).toBeGreaterThan(SEEDS / 10);
   expect(largest).toBeLessThanOrEqual(Math.max(base.length, ...tops.map((top) => top.length)));
-}, 20_000);
+});
 
 /** Half of the time a field of the header gets an extreme value, which changed bytes seldom reach. */
 function header(image: Uint8Array, next: () => number): Uint8Array {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { processorMs } from '../../fixtures/clock.ts';
 import { answer, event, failure, GREETING, KNOWN, schemaAnswer } from '../../fixtures/fake-qmp.ts';
 import { mutate, random } from '../../fixtures/fuzz.ts';
 import { MachineError } from '../../src/errors.ts';
@@ -118,16 +119,17 @@ function wild(next: () => number): unknown[] {
 test('types that refer to each other in any way end every walk', () => {
   const nested = (depth: number, next: () => number): unknown =>
     depth === 0 ? 1 : { [String(next() % 12)]: nested(depth - 1, next), [String(next() % 12)]: [[[1]], {}] };
-  const start = performance.now();
-  for (let seed = 0; seed < 3000; seed++) {
-    const next = random(seed);
-    const schema = new QmpSchema(wild(next));
-    const args = nested(6, next) as object;
-    for (const command of schema.commands) {
-      schema.mismatch(command, args);
-      schema.answerMismatch(command, [args]);
-      for (const path of ['1', '1.2', '1.2.3.4.5', '']) schema.has(command, path, 'x');
+  const took = processorMs(() => {
+    for (let seed = 0; seed < 3000; seed++) {
+      const next = random(seed);
+      const schema = new QmpSchema(wild(next));
+      const args = nested(6, next) as object;
+      for (const command of schema.commands) {
+        schema.mismatch(command, args);
+        schema.answerMismatch(command, [args]);
+        for (const path of ['1', '1.2', '1.2.3.4.5', '']) schema.has(command, path, 'x');
+      }
     }
-  }
-  expect(performance.now() - start).toBeLessThan(20_000);
+  });
+  expect(took).toBeLessThan(20_000);
 });

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { processorMs } from '../../fixtures/clock.ts';
 import { answer, event, failure, GREETING } from '../../fixtures/fake-qmp.ts';
 import { MachineError } from '../../src/errors.ts';
 import { encodeCommand, LineSplitter, MAX_DEPTH, MAX_LINE, parseQmp } from '../../src/formats/qmp.ts';
@@ -147,9 +148,10 @@ test('nesting is taken as deep as QEMU takes it, and deeper is refused before it
   const nested = (depth: number): string => `{"return": ${'['.repeat(depth - 1)}${']'.repeat(depth - 1)}}`;
   expect(parseQmp(nested(MAX_DEPTH))).toMatchObject({ type: 'return' });
   expect(() => parseQmp(nested(MAX_DEPTH + 1))).toThrow('not a message');
-  const start = performance.now();
-  expect(() => parseQmp(`{"return": ${'['.repeat(MAX_LINE)}`)).toThrow('not a message');
-  expect(performance.now() - start).toBeLessThan(1000);
+  const took = processorMs(() => {
+    expect(() => parseQmp(`{"return": ${'['.repeat(MAX_LINE)}`)).toThrow('not a message');
+  });
+  expect(took).toBeLessThan(2000);
   // Brackets in strings do not count, whatever is escaped before them.
   const text = `\\"${'['.repeat(3 * MAX_DEPTH)}\\\\`;
   expect(parseQmp(`{"return": "${text}"}`)).toMatchObject({ value: `"${'['.repeat(3 * MAX_DEPTH)}\\` });

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
 import { random } from '../../fixtures/fuzz.ts';
 import { pictureLines, textScreenLines } from '../../src/cli/render/guest-screen.ts';
 import { MachineError } from '../../src/errors.ts';
@@ -9,6 +10,8 @@ import type { Picture } from '../../src/formats/ppm.ts';
 import { changedBox, differs, Screen, Stillness } from '../../src/machine/screen.ts';
 import { agree, CP437, cellLooks, readTextScreen, textLines } from '../../src/machine/screen-text.ts';
 import { Screenshots } from '../../src/machine/screenshots.ts';
+
+useRunningTime();
 
 let folder = '';
 beforeEach(async () => {

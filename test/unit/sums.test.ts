@@ -80,11 +80,12 @@ for (let at = 0; at < 10; at++) {
   await Promise.all(['a', 'b', 'c'].map(one));
   expect(await sums()).toHaveLength(30);
   await check();
-}, 60_000);
+});
 
 test('a lock that is held is waited for, until the signal ends it', async () => {
   await writeFile(join(folder, '.SHA256SUMS.lock'), 'another');
-  const touching = setInterval(() => utimes(join(folder, '.SHA256SUMS.lock'), new Date(), new Date()), 50);
+  const lock = join(folder, '.SHA256SUMS.lock');
+  const touching = setInterval(() => utimes(lock, new Date(), new Date()).catch(() => {}), 50);
   const refused = mergeSums(folder, [await made('a')], AbortSignal.timeout(300));
   await expect(refused).rejects.toThrow();
   clearInterval(touching);

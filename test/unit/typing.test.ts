@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
 import type { KeyEvent } from '../../src/machine/keys.ts';
 import { queueBytes } from '../../src/machine/keys.ts';
 import { layout } from '../../src/machine/keys-layouts.ts';
 import { flat, SerialTap } from '../../src/machine/serial-tap.ts';
 import { Typist } from '../../src/machine/typist.ts';
 import { nextGroup } from '../../src/machine/typist-strokes.ts';
+
+useRunningTime();
 
 /** A PC's keyboard of 16 bytes and a guest that reads one key at each look at the controller, and echoes it. */
 class FakeGuest {
