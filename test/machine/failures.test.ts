@@ -6,7 +6,7 @@ import { isComposeError } from '../../src/errors.ts';
  * What the bounds below grow by where other guests and tests share the processors with this one. All stay under the 140 s
  * after which a login is given up without a reason.
  */
-const BUSY = 3;
+const BUSY = 2;
 
 /** Two guests at a time: more only makes each slower. */
 const lanes = [Promise.resolve(), Promise.resolve()];
