@@ -1,10 +1,10 @@
 import type { BlockSource } from '../disk/block-source.ts';
 
 const PIECE = 64 * 1024;
-const BUDGET_PIECES = 512;
+const BUDGET_PIECES = 128;
 
 /**
- * Metadata of a volume in 64 KiB pieces, at most 64 MiB of them. A piece that is there is answered without a promise:
+ * Metadata of a volume in 64 KiB pieces, at most 16 MiB of them. A piece that is there is answered without a promise:
  * a walk asks for one inode per name, and a promise for each would cost more than decoding the inode.
  */
 export class MetadataCache {

@@ -89,7 +89,7 @@ export class Lzma2Encoder {
   readonly #stream = new BigUint64Array(STREAM_FIELDS);
   readonly #options = new Uint32Array(OPTIONS_SIZE / 4);
   readonly #filters: BigUint64Array;
-  #room = new Uint8Array(FIRST_ROOM);
+  #room: Uint8Array = new Uint8Array(FIRST_ROOM);
 
   constructor(calls: Calls, preset: number, dictionary: number) {
     this.#calls = calls;
@@ -99,9 +99,22 @@ export class Lzma2Encoder {
     this.#filters = BigUint64Array.of(FILTER_LZMA2, calls.native.address(new Uint8Array(buffer)), FILTER_END, 0n);
   }
 
-  /** All of `parts` as one LZMA2 stream with its end marker: a view that the next call overwrites. @throws LzmaError */
-  encode(parts: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> {
+  /**
+   * All of `parts` as one LZMA2 stream with its end marker: the beginning of `room` where that is long enough, else a view that
+   * the next call overwrites. @throws LzmaError
+   */
+  encode(parts: Iterable<Uint8Array>, room?: Uint8Array): Uint8Array {
     must(this.#calls.rawEncoder(this.#stream, this.#filters));
+    const own = this.#room;
+    this.#room = room ?? own;
+    try {
+      return this.#encodeParts(parts);
+    } finally {
+      if (this.#room === room) this.#room = own;
+    }
+  }
+
+  #encodeParts(parts: Iterable<Uint8Array>): Uint8Array {
     let length = 0;
     for (const part of parts) length = this.#feed(part, RUN, length);
     length = this.#feed(new Uint8Array(0), FINISH, length);

@@ -37,11 +37,12 @@ export interface Result {
   release(): void;
 }
 
-/** What a worker answers: `stored` bytes in the room it was given, or bytes of its own where they do not fit. */
+/** What a worker answers: `stored` bytes in the room it was given, from `start` on, or bytes of its own where they do not fit. */
 export interface Made {
   readonly index: number;
   readonly length: number;
   readonly hole: boolean;
+  readonly start: number;
   readonly stored: number;
   readonly bytes?: Uint8Array<ArrayBuffer>;
 }

@@ -15,8 +15,11 @@ export interface Engine {
   readonly level: number;
   /** Bytes of output, before compression, that make one member. */
   readonly chunk: number;
-  /** The member of all of `parts`, `length` bytes together. Parts may share one buffer. It is good until the next one is made. */
-  member(parts: Iterable<Uint8Array>, length: number): Uint8Array;
+  /**
+   * The member of all of `parts`, `length` bytes together. Parts may share one buffer. It is good until the next one is made;
+   * where it fits into `room` and the engine can, it is a part of that.
+   */
+  member(parts: Iterable<Uint8Array>, length: number, room?: Uint8Array): Uint8Array;
   /** Gives back the memory that the garbage collector does not know of. */
   close(): void;
 }

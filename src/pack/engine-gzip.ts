@@ -37,21 +37,25 @@ export async function libdeflateEngine(level: number, chunk = GZIP_CHUNK): Promi
   const compress = library.func('size_t libdeflate_gzip_compress(void *c, void *in, size_t n, void *out, size_t room)');
   let compressor: unknown = null;
   let room = new Uint8Array(0);
+  const ownRoom = (most: number): Uint8Array => {
+    if (room.length < most) room = new Uint8Array(most);
+    return room;
+  };
   return {
     name: 'libdeflate',
     codec: 'gzip',
     version: 'libdeflate 0',
     level,
     chunk,
-    member: (parts, length) => {
+    member: (parts, length, given) => {
       compressor ??= allocate(level) as unknown;
       if (compressor === null) throw new RangeError(`libdeflate has no memory for level ${level}`);
       const input = joined(parts, length);
       const most = Number(bound(compressor, length));
-      if (room.length < most) room = new Uint8Array(most);
-      const made = Number(compress(compressor, input, length, room, room.length));
-      if (made === 0) throw new RangeError(`libdeflate could not fit ${length} bytes into ${room.length}`);
-      return room.subarray(0, made);
+      const into = given !== undefined && given.length >= most ? given : ownRoom(most);
+      const made = Number(compress(compressor, input, length, into, into.length));
+      if (made === 0) throw new RangeError(`libdeflate could not fit ${length} bytes into ${into.length}`);
+      return into.subarray(0, made);
     },
     close: () => {
       if (compressor !== null) free(compressor);

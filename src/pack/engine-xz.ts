@@ -1,5 +1,5 @@
 import { crc64 } from '../formats/crc64.ts';
-import { makeBlock } from '../formats/xz/block.ts';
+import { BLOCK_HEAD, blockInPlace, makeBlock } from '../formats/xz/block.ts';
 import { openFilter } from '../host/filter.ts';
 import { openLiblzma } from '../host/liblzma.ts';
 import type { Engine } from './codec.ts';
@@ -20,6 +20,9 @@ const dictionarySize = (level: number): number => (DICTIONARY[level] ?? 4) * MIB
 /** Bytes of output in a block: what `xz -6 -T` makes; blocks of half the size cost 1.3 % where files resemble one another. */
 const blockSize = (level: number): number => Math.max(LEAST_BLOCK, 3 * dictionarySize(level));
 
+/** Bytes after the data of a block: padding and check. */
+const TAIL = 16;
+
 /** @throws Error where koffi or the library is missing */
 export async function liblzmaEngine(level: number): Promise<Engine> {
   const lzma = await openLiblzma();
@@ -31,7 +34,7 @@ export async function liblzmaEngine(level: number): Promise<Engine> {
     version: `liblzma ${lzma.version}`,
     level,
     chunk: blockSize(level),
-    member: (parts, length) => {
+    member: (parts, length, room) => {
       let check = 0n;
       const checked = function* (): Generator<Uint8Array> {
         for (const part of parts) {
@@ -39,8 +42,11 @@ export async function liblzmaEngine(level: number): Promise<Engine> {
           yield part;
         }
       };
-      const data = encoder.encode(checked());
-      return makeBlock(data, { uncompressedSize: length, dictionary, check });
+      const place = room?.subarray(BLOCK_HEAD, -TAIL);
+      const data = encoder.encode(checked(), place);
+      const block = { uncompressedSize: length, dictionary, check };
+      if (room === undefined || data.buffer !== room.buffer) return makeBlock(data, block);
+      return blockInPlace(room, data.length, block);
     },
     close: () => encoder.close(),
   };

@@ -46,7 +46,7 @@ export async function packPass(work: Work, filetypes: readonly FileType[]): Prom
   await using outputs = new Outputs();
   for (const filetype of filetypes) await outputs.add(work, filetype, source);
   const compressions = outputs.all.map(({ compression }) => compression);
-  await using pool = await WorkerPool.start({ files: source.files, compressions, size: options.workers });
+  await using pool = WorkerPool.begin({ files: source.files, compressions, size: options.workers });
   await using manifest = tree && options.manifest ? await ManifestFile.create(options) : undefined;
   const tap = manifest && new ManifestTap(manifest, latestTime(options));
   let counts: TreeCounts | undefined;

@@ -17,20 +17,36 @@ interface Member {
   readonly exited: Promise<void>;
   /** Jobs sent and not answered, oldest first. */
   readonly sent: Pending[];
+  ready: boolean;
 }
 
 /** A second small job waits in the worker while the first is compressed; a large one would keep it from an idle worker. */
 const SMALL = 1024 * 1024;
-/** A worker's own objects are few and short-lived; its large buffers lie outside these heaps. */
 /**
  * Bytes of a room for a result: a small chunk that does not shrink, and what is around it. Results that were sent as buffers of
  * their own had the collector at work for a tenth of the main thread's time.
  */
 const ROOM = SMALL + 64 * 1024;
 const NOTHING = new Uint8Array(0);
+/** A worker's own objects are few and short-lived; its large buffers lie outside these heaps. */
 const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 };
 /** What is left after it ends with a worker that is stuck in a read. */
 const CLOSE_MS = 5000;
+
+/** Bytes of a room for what becomes of `chunk` bytes: no codec adds a hundredth and 64 KiB. */
+function largeRoom(chunk: number): number {
+  return chunk + Math.ceil(chunk / 100) + 64 * 1024;
+}
+
+export interface PoolOptions {
+  readonly files: readonly string[];
+  /** One for each output of the stream; a job names its own by its place. */
+  readonly compressions: readonly Compression[];
+  /** Workers. @default as many as the host runs at once */
+  readonly size?: number | undefined;
+  /** What a worker runs; tests put one in its place that fails. */
+  readonly module?: URL;
+}
 
 /** Worker threads that compress chunks. Results come in any order; `run` answers each by its own promise. */
 export class WorkerPool implements AsyncDisposable {
@@ -41,38 +57,45 @@ export class WorkerPool implements AsyncDisposable {
   readonly #members: Member[] = [];
   readonly #waiting: Pending[] = [];
   readonly #rooms: SharedArrayBuffer[] = [];
+  /** Rooms for results of large chunks that hold nothing; those yet to be made; and their length. */
+  readonly #largeRooms: SharedArrayBuffer[] = [];
+  #largeLeft: number;
+  readonly #largeRoom: number;
   #failure: unknown;
   #closing = false;
 
-  private constructor(size: number, sentAtOnce: number, module: URL = builtModule(import.meta.url, './worker.js')) {
+  private constructor({ compressions, size = availableParallelism(), module }: PoolOptions) {
     this.size = size;
-    this.#sentAtOnce = sentAtOnce;
-    this.#module = module;
+    const longest = Math.max(0, ...compressions.map(({ chunk }) => chunk));
+    this.#sentAtOnce = longest > SMALL ? 1 : 2;
+    this.#largeRoom = largeRoom(longest);
+    this.#largeLeft = compressions.length > 1 ? size : size + 1;
+    this.#module = module ?? builtModule(import.meta.url, './worker.js');
   }
 
-  /** Starts `size` workers (default: as many as the host runs at once), each with `files` open and its engine ready. */
-  static async start(options: {
-    readonly files: readonly string[];
-    /** One for each output of the stream; a job names its own by its place. */
-    readonly compressions: readonly Compression[];
-    readonly size?: number | undefined;
-    /** What a worker runs; tests put one in its place that fails. */
-    readonly module?: URL;
-  }): Promise<WorkerPool> {
-    const { files, compressions } = options;
-    const pool = new WorkerPool(
-      options.size ?? availableParallelism(),
-      compressions.some(({ chunk }) => chunk > SMALL) ? 1 : 2,
-      options.module,
-    );
-    const open: ToWorker = { type: 'open', files, compressions, stop: pool.#stop };
+  /** Starts workers, each with `files` open and its engine ready. */
+  static async start(options: PoolOptions): Promise<WorkerPool> {
+    const pool = new WorkerPool(options);
     try {
-      await Promise.all(Array.from({ length: pool.size }, () => pool.#add(open)));
+      await pool.#open(options);
     } catch (error) {
       await pool[Symbol.asyncDispose]();
       throw error;
     }
     return pool;
+  }
+
+  /** As `start`, but does not wait for the workers: they begin with the first jobs when they are ready. */
+  static begin(options: PoolOptions): WorkerPool {
+    const pool = new WorkerPool(options);
+    // Whoever waits for a result is told.
+    pool.#open(options).catch(() => {});
+    return pool;
+  }
+
+  async #open({ files, compressions }: PoolOptions): Promise<void> {
+    const open: ToWorker = { type: 'open', files, compressions, stop: this.#stop };
+    await Promise.all(Array.from({ length: this.size }, () => this.#add(open)));
   }
 
   /** Compresses one chunk. Rejects with a PackError when a worker fails; the pool is of no use after that. */
@@ -86,35 +109,60 @@ export class WorkerPool implements AsyncDisposable {
 
   #dispatch(): void {
     for (const member of this.#members) {
-      while (member.sent.length < this.#sentAtOnce) {
-        const next = this.#waiting.shift();
+      while (member.ready && member.sent.length < this.#sentAtOnce) {
+        const next = this.#next();
         if (next === undefined) return;
         member.sent.push(next);
-        next.into = this.#roomFor(next.job);
         const message: ToWorker = { type: 'job', job: next.job, into: next.into };
         member.worker.postMessage(message, [next.job.operations.buffer, next.job.literals.buffer]);
       }
     }
   }
 
-  /** Rooms are as many as there are results that nobody released. Large chunks are few, and are sent. */
-  #roomFor({ length, room }: Job): SharedArrayBuffer | undefined {
-    if (room !== undefined || length > SMALL) return undefined;
+  /**
+   * The oldest job there is a room for. Rooms for small results are as many as nobody released; those
+   * for large ones are as many as workers, and one more where nothing else is held in memory.
+   */
+  #next(): Pending | undefined {
+    for (const [at, pending] of this.#waiting.entries()) {
+      const { length, room } = pending.job;
+      if (room === undefined) pending.into = length > SMALL ? this.#takeLarge() : this.#takeSmall();
+      if (room === undefined && pending.into === undefined) continue;
+      this.#waiting.splice(at, 1);
+      return pending;
+    }
+    return undefined;
+  }
+
+  #takeSmall(): SharedArrayBuffer {
     return this.#rooms.pop() ?? new SharedArrayBuffer(ROOM);
   }
 
-  #result({ index, length, hole, stored, bytes }: Made, into: SharedArrayBuffer | undefined): Result {
+  #takeLarge(): SharedArrayBuffer | undefined {
+    const free = this.#largeRooms.pop();
+    if (free !== undefined || this.#largeLeft === 0) return free;
+    this.#largeLeft--;
+    return new SharedArrayBuffer(this.#largeRoom);
+  }
+
+  #result({ index, length, hole, start, stored, bytes }: Made, into: SharedArrayBuffer | undefined): Result {
     const release = (): void => {
-      if (into !== undefined) this.#rooms.push(into);
+      if (into === undefined) return;
+      if (length <= SMALL) {
+        this.#rooms.push(into);
+        return;
+      }
+      this.#largeRooms.push(into);
+      this.#dispatch();
     };
-    const inRoom = into === undefined || hole ? NOTHING : new Uint8Array(into, 0, stored);
+    const inRoom = into === undefined || hole ? NOTHING : new Uint8Array(into, start, stored);
     return { index, length, hole, bytes: bytes ?? inRoom, release };
   }
 
   #add(open: ToWorker): Promise<void> {
     const worker = new Worker(this.#module, { resourceLimits: LIMITS });
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    const member: Member = { worker, exited, sent: [] };
+    const member: Member = { worker, exited, sent: [], ready: false };
     this.#members.push(member);
     return new Promise((resolve, reject) => {
       const fail = (error: unknown): void => {
@@ -122,7 +170,11 @@ export class WorkerPool implements AsyncDisposable {
         this.#fail(error);
       };
       worker.on('message', (message: FromWorker) => {
-        if (message.type === 'ready') return resolve();
+        if (message.type === 'ready') {
+          member.ready = true;
+          this.#dispatch();
+          return resolve();
+        }
         if (message.type === 'failed') return fail(jobFailure(message));
         const pending = member.sent.shift();
         pending?.resolve(this.#result(message.result, pending.into));

@@ -12,6 +12,9 @@ export interface Written {
   readonly sha256: string;
 }
 
+/** Bytes after which the host is told to bring what was written to its storage, so that little is left to wait for at the end. */
+const FLUSH = 32 * 1024 * 1024;
+
 const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** A file that has its final name only once it is whole: written beside it, hashed on the way, then renamed. */
@@ -22,6 +25,9 @@ export class FileSink implements AsyncDisposable {
   readonly #held: Disposable;
   readonly #hash = createHash('sha256');
   #size = 0;
+  #unflushed = 0;
+  #flushing: Promise<void> | undefined;
+  #flushError: unknown;
   #state: 'open' | 'done' = 'open';
 
   private constructor(path: string, temporary: string, file: FileHandle, held: Disposable) {
@@ -72,6 +78,22 @@ export class FileSink implements AsyncDisposable {
     } catch (cause) {
       throw await this.#writeError(cause);
     }
+    this.#unflushed += bytes.length;
+    if (this.#unflushed >= FLUSH) this.#flush();
+  }
+
+  /** Nobody waits for it before `finish`; what goes wrong is told there, because the host tells it once only. */
+  #flush(): void {
+    if (this.#flushing !== undefined) return;
+    this.#unflushed = 0;
+    this.#flushing = this.#file
+      .datasync()
+      .catch((error: unknown) => {
+        this.#flushError ??= error;
+      })
+      .finally(() => {
+        this.#flushing = undefined;
+      });
   }
 
   /** Leaves a hole of `length` zeros; for files that are not compressed. */
@@ -101,7 +123,9 @@ export class FileSink implements AsyncDisposable {
    * @param check is given the whole file under its temporary name; when it throws the file never gets its own
    */
   async finish(check?: (temporary: string) => Promise<void>): Promise<Written> {
+    await this.#flushing;
     try {
+      if (this.#flushError !== undefined) throw this.#flushError;
       // The file may end with a hole. Not before: a write that is under way could be cut off.
       await this.#file.truncate(this.#size);
       await this.#file.sync();
@@ -123,6 +147,7 @@ export class FileSink implements AsyncDisposable {
   /** Removes what was written unless `finish` gave it its name. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state === 'done') return;
+    await this.#flushing;
     await this.#file.close().catch(() => {});
     await rm(this.#temporary, { force: true });
     this.#held[Symbol.dispose]();

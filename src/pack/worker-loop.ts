@@ -14,7 +14,7 @@ export function serve(port: MessagePort): void {
   const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
   const open = async (message: Extract<ToWorker, { type: 'open' }>): Promise<void> => {
     const { compressions, files, stop } = message;
-    const [unpacker, ...engines] = await Promise.all([openUnpacker(), ...compressions.map(openCompression)]);
+    const [unpacker, ...engines] = await Promise.all([openUnpacker(), ...openCompressions(compressions)]);
     bench = new Workbench(new ChunkFiller(files, unpacker, new Int32Array(stop)), engines);
     send({ type: 'ready' });
   };
@@ -33,6 +33,17 @@ export function serve(port: MessagePort): void {
         send(failure(error, bench?.stage ?? 'read'));
       }
     }
+  });
+}
+
+/** Outputs that are compressed alike share one engine: an encoder of xz takes 48 MiB. */
+function openCompressions(compressions: readonly Compression[]): Promise<Engine | undefined>[] {
+  const opened = new Map<string, Promise<Engine | undefined>>();
+  return compressions.map((compression) => {
+    const key = JSON.stringify(compression);
+    const engine = opened.get(key) ?? openCompression(compression);
+    opened.set(key, engine);
+    return engine;
   });
 }
 
@@ -75,20 +86,20 @@ class Workbench {
       }
       const whole = this.#watched(zeros, part.value, parts);
       // A chunk that is not compressed may lie in the filler's own buffer.
-      if (room === undefined) return made(this.#finish(whole, job), line?.engine === undefined);
+      if (room === undefined) return made(this.#finish(whole, job, into), line?.engine === undefined);
       putInto(room, whole);
-      return { index, length, hole: false, stored: 0 };
+      return { index, length, hole: false, start: 0, stored: 0 };
     }
-    if (room !== undefined || line?.engine === undefined) return { index, length, hole: true, stored: 0 };
+    if (room !== undefined || line?.engine === undefined) return { index, length, hole: true, start: 0, stored: 0 };
     const known = line.zeroMembers.get(length) ?? this.#finish(zeroParts(length), job).slice();
     line.zeroMembers.set(length, known);
     return made(known, true);
   }
 
-  #finish(parts: Iterable<Uint8Array>, { length, compression = 0 }: Job): Uint8Array {
+  #finish(parts: Iterable<Uint8Array>, { length, compression = 0 }: Job, into?: SharedArrayBuffer): Uint8Array {
     this.stage = 'compress';
     const engine = this.#lines[compression]?.engine;
-    if (engine !== undefined) return engine.member(parts, length);
+    if (engine !== undefined) return engine.member(parts, length, into && new Uint8Array(into));
     return joined(parts, length);
   }
 
@@ -107,7 +118,7 @@ class Workbench {
 
   close(): void {
     this.#filler.close();
-    for (const { engine } of this.#lines) engine?.close();
+    for (const engine of new Set(this.#lines.map((line) => line.engine))) engine?.close();
   }
 }
 
@@ -132,13 +143,14 @@ function handOver(
   member: Uint8Array,
   into: SharedArrayBuffer | undefined,
   keep: boolean,
-): Pick<Made, 'stored' | 'bytes'> {
+): Pick<Made, 'start' | 'stored' | 'bytes'> {
+  if (member.buffer === into) return { start: member.byteOffset, stored: member.length };
   if (into === undefined || member.length > into.byteLength) {
     const own = !keep && member.length === member.buffer.byteLength && !isShared(member);
-    return { stored: 0, bytes: own ? (member as Uint8Array<ArrayBuffer>) : new Uint8Array(member) };
+    return { start: 0, stored: 0, bytes: own ? (member as Uint8Array<ArrayBuffer>) : new Uint8Array(member) };
   }
   new Uint8Array(into).set(member);
-  return { stored: member.length };
+  return { start: 0, stored: member.length };
 }
 
 function isShared({ buffer }: Uint8Array): boolean {

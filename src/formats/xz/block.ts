@@ -40,6 +40,19 @@ export function makeBlock(data: Uint8Array, block: BlockOptions): Uint8Array<Arr
   return whole;
 }
 
+/** Bytes before the data that `blockInPlace` needs at most (section 3.1: the longest header with both sizes and one filter). */
+export const BLOCK_HEAD = 64;
+
+/** As `makeBlock` of the `length` bytes of `room` from `BLOCK_HEAD` on, around them where they are: the part of `room` that is the block. */
+export function blockInPlace(room: Uint8Array, length: number, block: BlockOptions): Uint8Array {
+  const header = blockHeader(length, block);
+  const end = BLOCK_HEAD + Math.ceil(length / 4) * 4;
+  room.set(header, BLOCK_HEAD - header.length);
+  room.fill(0, BLOCK_HEAD + length, end);
+  new DataView(room.buffer, room.byteOffset).setBigUint64(end, block.check, true);
+  return room.subarray(BLOCK_HEAD - header.length, end + CHECK_SIZE);
+}
+
 /** The size of a block made by `makeBlock` as the index lists it: without its padding. */
 export function unpaddedSize(block: Uint8Array): number {
   const headerSize = ((block[0] ?? 0) + 1) * 4;
