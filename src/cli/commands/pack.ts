@@ -3,7 +3,6 @@ import type { Argv } from 'yargs';
 import { parseFileTypes } from '../../pack/filetypes.ts';
 import { artifactText } from '../artifact-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
-import { compileLess } from '../compile-less.ts';
 import { type DiskFormatFlag, diskFormatFlag } from '../disk-format-flag.ts';
 import { type PackFlags, packFlags, packSettings } from '../pack-flags.ts';
 
@@ -43,7 +42,6 @@ export const packVerb: Verb<Flags> = {
         'base-image': { type: 'string', describe: 'base_image in MAAS, such as ubuntu/noble' },
       }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
-    compileLess();
     const name = flags.name ?? basename(flags.disk).replace(/\.(qcow2|raw|img|vmdk|vhdx|vhd|vpc|vdi)$/, '');
     const maas = {
       name,
