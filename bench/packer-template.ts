@@ -26,8 +26,18 @@ export interface PackerFiles {
   readonly output: string;
   readonly privateKey: string;
   readonly serialLog: string;
-  /** Arguments of compose's own QEMU for the same machine, the guest's disk being `output`/`DISK_NAME`. */
-  readonly argv: readonly string[];
+  /** The machine the guest runs in, its disk being `output`/`DISK_NAME`. */
+  readonly machine:
+    | {
+        /** compose's, by the arguments of its own QEMU. */
+        readonly argv: readonly string[];
+      }
+    | {
+        /** That of packer-maas's templates for cloud images: flash files, seed, and QEMU's defaults. */
+        readonly code: string;
+        readonly vars: string;
+        readonly seed: string;
+      };
   /** Environment of the steps, such as the proxy's. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -67,10 +77,11 @@ function recipeStep(step: Step): object {
 
 /**
  * The HCL template. Where there is a choice it is the one in Packer's favour: nothing is copied, resized, compacted or
- * compressed, no VNC and so no boot_wait, no checksum, writes of the disk are not flushed; and the wait for cloud-init, which
- * compose does by itself, is a step.
+ * compressed, no checksum; and the wait for cloud-init, which compose does by itself, is a step. In compose's machine there is
+ * no VNC and so no boot_wait, and writes of the disk are not flushed.
  */
 export function packerTemplate(job: Job, files: PackerFiles): string {
+  const { machine } = files;
   const source = {
     iso_url: files.base,
     iso_checksum: 'none',
@@ -85,9 +96,14 @@ export function packerTemplate(job: Job, files: PackerFiles): string {
     output_directory: files.output,
     accelerator: 'tcg',
     headless: true,
-    disable_vnc: true,
-    net_device: 'virtio-net-pci',
-    qemuargs: qemuArgs(files),
+    ...('argv' in machine
+      ? { disable_vnc: true, net_device: 'virtio-net-pci', qemuargs: qemuArgs(machine.argv, files.serialLog) }
+      : {
+          boot_wait: '2s',
+          memory: Math.floor(job.memory / MIB),
+          cpus: job.cpus,
+          qemuargs: maasArgs(machine, files),
+        }),
     communicator: 'ssh',
     ssh_username: job.user,
     ssh_private_key_file: files.privateKey,
@@ -122,7 +138,7 @@ export function packerTemplate(job: Job, files: PackerFiles): string {
 const OWN = new Set(['-name', '-chardev', '-mon', '-serial', '-netdev', '-display', '-S']);
 
 /** Every other argument as it is, the network by the name Packer gives it, and the console into a file. */
-function qemuArgs({ argv, serialLog }: PackerFiles): string[][] {
+function qemuArgs(argv: readonly string[], serialLog: string): string[][] {
   const args: string[][] = [];
   for (let at = 0; at < argv.length; at++) {
     const name = argv[at] ?? '';
@@ -134,6 +150,22 @@ function qemuArgs({ argv, serialLog }: PackerFiles): string[][] {
     args.push([name, network ? (value ?? '').replace(/\bnetdev=[^,]*/, 'netdev=user.0') : (value ?? '')]);
   }
   return [...args, ['-serial', `file:${serialLog}`]];
+}
+
+/** packer-maas's templates for cloud images on amd64, with emulation for KVM: their disks are IDE, their processor QEMU's own. */
+function maasArgs(
+  { code, vars, seed }: { readonly code: string; readonly vars: string; readonly seed: string },
+  { output, serialLog }: PackerFiles,
+): string[][] {
+  return [
+    ['-machine', 'accel=tcg'],
+    ['-device', 'virtio-gpu-pci'],
+    ['-drive', `if=pflash,format=raw,id=ovmf_code,readonly=on,file=${code}`],
+    ['-drive', `if=pflash,format=raw,id=ovmf_vars,file=${vars}`],
+    ['-drive', `file=${output}/${DISK_NAME},format=qcow2`],
+    ['-drive', `file=${seed},format=raw`],
+    ['-serial', `file:${serialLog}`],
+  ];
 }
 
 function block(head: string, body: readonly string[]): string {

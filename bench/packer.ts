@@ -1,7 +1,8 @@
 /**
  * `npm run bench -- packer`: compose beside the real Packer, from the start of the program to the powered-off disk: the same
- * base disk, seed, QEMU with the same devices under software emulation, and steps, in turns. `--runs=2` takes the better of
- * two runs each. Packer's settings, each in its favour where there is a choice: `packerTemplate` (bench/packer-template.ts).
+ * base disk, seed, memory, processors, software emulation, and steps, in turns; Packer once with the machine of packer-maas's
+ * templates for cloud images, once with the arguments of compose's QEMU. `--runs=2` takes the better of two runs each.
+ * Packer's settings, each in its favour where there is a choice: `packerTemplate` (bench/packer-template.ts).
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -66,12 +67,15 @@ export function benchJob(folder: string, diskSize: number): Job {
   };
 }
 
-/** Packer's template for a machine with compose's own QEMU arguments, and the files it names, in `folder`. */
+/**
+ * Packer's template, and the files it names, in `folder`.
+ * @param accelerator of a machine with compose's own QEMU arguments; without it the machine is that of packer-maas
+ */
 export async function packerInput(
   job: Job,
   base: string,
   folder: string,
-  accelerator: MachineRun['accelerator'],
+  accelerator: MachineRun['accelerator'] | undefined,
   signal: AbortSignal,
 ): Promise<string> {
   const [user, host] = [generateKeys('bench'), generateKeys('bench-host')];
@@ -83,6 +87,12 @@ export async function packerInput(
   const output = join(folder, 'output');
   const firmware = await prepareFirmware(await findFirmware('amd64'), folder, { arch: 'amd64', signal });
   const { memory, cpus: count } = job;
+  const env = proxyEnvironment(proxyForGuest(proxyFromEnvironment(process.env)));
+  const common = { base, output, privateKey, serialLog: join(folder, 'serial.log'), env };
+  if (accelerator === undefined) {
+    const machine = { code: firmware.code.path, vars: firmware.vars?.path ?? '', seed };
+    return packerTemplate(job, { ...common, machine });
+  }
   const argv = machineArgv(
     {
       name: 'bench',
@@ -98,8 +108,7 @@ export async function packerInput(
     },
     { accelerator, firmware, qmpSocket: '', serialSocket: '', serialLog: '' },
   );
-  const env = proxyEnvironment(proxyForGuest(proxyFromEnvironment(process.env)));
-  return packerTemplate(job, { base, output, privateKey, serialLog: join(folder, 'serial.log'), argv, env });
+  return packerTemplate(job, { ...common, machine: { argv } });
 }
 
 /** Runs a program and keeps when each line of its standard error came. */
@@ -118,6 +127,11 @@ async function timed(tool: string, args: readonly string[], folder: string, env:
   }
 }
 
+/** Packer as packer-maas has it run its machine, and Packer with the arguments of compose's own QEMU. */
+const TOOLS = ['compose', 'packer', 'packer with our QEMU'] as const;
+type Tool = (typeof TOOLS)[number];
+type Builds = Readonly<Record<Tool, Build[]>>;
+
 type Source = Parameters<typeof composeRecipe>[1];
 
 async function byCompose(job: Job, source: Source, folder: string, context: Context): Promise<Build> {
@@ -133,9 +147,9 @@ async function byCompose(job: Job, source: Source, folder: string, context: Cont
   return composeBuild(lines, job);
 }
 
-async function byPacker(job: Job, base: string, folder: string, context: Context): Promise<Build> {
+async function byPacker(job: Job, base: string, folder: string, tool: Tool, context: Context): Promise<Build> {
   const template = join(folder, 'bench.pkr.hcl');
-  const accelerator = await chooseAccelerator('amd64', 'tcg');
+  const accelerator = tool === 'packer with our QEMU' ? await chooseAccelerator('amd64', 'tcg') : undefined;
   writeFileSync(template, await packerInput(job, base, folder, accelerator, context.signal));
   const { lines, end } = await timed('sh', packerBuildArgs(template), folder, packerEnvironment(folder, true), context);
   await proveDisk(join(folder, 'output', DISK_NAME));
@@ -181,15 +195,15 @@ export async function packer(): Promise<void> {
   const diskSize = (JSON.parse(stdout) as { 'virtual-size': number })['virtual-size'];
   // Read once before anything is timed: the comparison is with a warm cache.
   await run('sh', ['-c', 'exec cat "$0" >/dev/null', base], context);
-  const builds = { compose: [] as Build[], packer: [] as Build[] };
+  const builds: Builds = { compose: [], packer: [], 'packer with our QEMU': [] };
   for (let round = 0; round < runs; round++) {
-    for (const tool of ['compose', 'packer'] as const) {
+    for (const tool of TOOLS) {
       await using work = await temporaryFolder('compose-packer-');
       const job = benchJob(work.path, diskSize);
       writeFileSync(join(work.path, 'bench.txt'), TEXT);
       const built = await (tool === 'compose'
         ? byCompose(job, source, work.path, context)
-        : byPacker(job, base, work.path, context));
+        : byPacker(job, base, work.path, tool, context));
       builds[tool].push(built);
       const after = built.cleanUpMs === undefined ? '' : `, its own end ${built.cleanUpMs} ms later`;
       console.log(`run ${round + 1}, ${tool}: ${(built.ms / 1000).toFixed(1)} s until the guest is off${after}`);
@@ -198,26 +212,31 @@ export async function packer(): Promise<void> {
   report(builds, benchJob('', diskSize));
 }
 
-function report(builds: Readonly<Record<'compose' | 'packer', readonly Build[]>>, job: Job): void {
+function report(builds: Builds, job: Job): void {
   const best = (of: readonly Build[]): Build => of.reduce((a, b) => (b.ms < a.ms ? b : a));
-  const [ours, theirs] = [best(builds.compose), best(builds.packer)];
+  const bests = TOOLS.map((tool) => best(builds[tool]));
   const seconds = (built: Build, phase: string): string => {
     const ms = built.phases.find((one) => one.phase === phase)?.ms;
     return ms === undefined ? '–' : (ms / 1000).toFixed(1);
   };
-  console.log('\n| seconds | compose | Packer |\n|---|---:|---:|');
-  for (const phase of phaseNames(job))
-    console.log(`| ${phase} | ${seconds(ours, phase)} | ${seconds(theirs, phase)} |`);
-  console.log(`| **whole** | ${(ours.ms / 1000).toFixed(1)} | ${(theirs.ms / 1000).toFixed(1)} |`);
-  const ratio = theirs.ms / ours.ms;
-  console.log(`\nPacker takes ${ratio.toFixed(2)} times as long as compose from its start to a powered-off disk`);
+  console.log(`\n| seconds | ${TOOLS.join(' | ')} |\n|---|${TOOLS.map(() => '---:|').join('')}`);
+  for (const phase of phaseNames(job)) {
+    console.log(`| ${phase} | ${bests.map((built) => seconds(built, phase)).join(' | ')} |`);
+  }
+  console.log(`| **whole** | ${bests.map(({ ms }) => (ms / 1000).toFixed(1)).join(' | ')} |`);
+  const ours = bests[0]?.ms ?? 0;
+  const share = Object.fromEntries(TOOLS.slice(1).map((tool, at) => [tool, ours / (bests[at + 1]?.ms ?? 0)]));
+  console.log('');
+  for (const [tool, part] of Object.entries(share)) {
+    console.log(`compose takes ${part.toFixed(2)} of the time of ${tool}, from its start to a powered-off disk`);
+  }
   const firstLine = (tool: string): string =>
     execFileSync(tool, ['--version'], { encoding: 'utf8' }).split('\n', 1)[0] ?? '';
   const record = {
     version: packageVersion(),
     machine: { node: process.version, cores: availableParallelism(), cpu: cpus()[0]?.model, memory: totalmem() },
     tools: { packer: firstLine('packer'), qemu: firstLine('qemu-system-x86_64') },
-    ratio: Number(ratio.toFixed(3)),
+    share,
     ...builds,
   };
   const folder = join(packageRoot(), 'bench/results');

@@ -48,16 +48,18 @@ const ACCELERATOR = { kind: 'tcg', cpu: 'Westmere', threads: 'multi' } as const;
 test.skipIf(missing !== undefined)(`packer validate takes the template${missing ? ` (${missing})` : ''}`, async () => {
   const job = benchJob(folder, 4 * GIB);
   const { signal } = new AbortController();
-  const template = await packerInput(job, join(folder, 'base.qcow2'), folder, ACCELERATOR, signal);
-  expect(validate(template, folder)).toEqual({ status: 0, output: expect.any(String) });
-  expect(validate(template.replace('skip_compaction', 'skip_nothing'), folder)?.status).not.toBe(0);
+  for (const accelerator of [ACCELERATOR, undefined]) {
+    const template = await packerInput(job, join(folder, 'base.qcow2'), folder, accelerator, signal);
+    expect(validate(template, folder)).toEqual({ status: 0, output: expect.any(String) });
+    expect(validate(template.replace('skip_compaction', 'skip_nothing'), folder)?.status).not.toBe(0);
+  }
 });
 
 test('the template has the same QEMU arguments, without the ways to the guest that are compose’s own', () => {
   const argv = ['-name', 'x', '-S', '-nodefaults', '-m', '1536M', '-chardev', 'socket,id=qmp,path=/q', '-serial', 's'];
   argv.push('-netdev', 'user,id=net0', '-device', 'virtio-net-pci,netdev=net0', '-device', 'virtio-rng-pci');
-  const files = { base: '/b', output: '/o', privateKey: '/k', serialLog: '/s.log', argv, env: { a: '${b} %{c}' } };
-  const template = packerTemplate(benchJob('/f', 4 * GIB), files);
+  const files = { base: '/b', output: '/o', privateKey: '/k', serialLog: '/s.log', env: { a: '${b} %{c}' } };
+  const template = packerTemplate(benchJob('/f', 4 * GIB), { ...files, machine: { argv } });
   expect(
     template
       .split('\n')
@@ -68,6 +70,10 @@ test('the template has the same QEMU arguments, without the ways to the guest th
   );
   expect(template).toContain('environment_vars = ["a=$${b} %%{c}"]');
   expect(template).toContain('disk_size = "4096M"');
+  const machine = { code: '/c', vars: '/v', seed: '/i' };
+  const maas = packerTemplate(benchJob('/f', 4 * GIB), { ...files, machine });
+  expect(maas).toContain('["-drive","file=/o/disk.qcow2,format=qcow2"],["-drive","file=/i,format=raw"]');
+  expect(maas).toMatch(/boot_wait = "2s"\n[\s\S]*memory = 1536\n[\s\S]*cpus = 2\n/);
 });
 
 test('the recipe is one, with the sources of the base disk', () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { useRunningTime } from '../../fixtures/clock.ts';
 import { type AcceleratorHost, chooseAccelerator } from '../../src/machine/accelerator.ts';
+import { BOARDS } from '../../src/machine/board.ts';
 import { type PayloadResult, type PayloadRun, timeScale } from '../../src/machine/calibrate.ts';
 
 useRunningTime();
@@ -59,7 +60,7 @@ test('KVM on which QEMU dies is not', async () => {
   const host = hostOf({ kvm: [0, DIED], tcg: [0, ran(130)] });
   expect(await choose(host)).toEqual({
     kind: 'tcg',
-    cpu: 'Westmere',
+    cpu: BOARDS.amd64.cpu.tcg,
     reason: '/dev/kvm is there, but a test payload failed under KVM: error: failed to set MSR 0x10a to 0x69',
     timeScale: 15,
     threads: 'multi',
