@@ -168,6 +168,10 @@ class LoginRace {
       return;
     }
     const alive = [...this.#alive];
+    if (alive.length > 0 && this.#withoutAddress()) {
+      this.#again(JOIN_MS);
+      return;
+    }
     const served = alive.some((one) => one.state() !== 'silent' && one.state() !== 'refused');
     const stuck = alive.filter((one) => now - one.started > HANDSHAKE_MS && one.state() === 'banner');
     for (const attempt of stuck) this.#abandon(attempt);
@@ -177,6 +181,15 @@ class LoginRace {
     }
     if (alive.length >= MOST_ALIVE) this.#abandon(alive[PATIENT]);
     this.#start();
+  }
+
+  /**
+   * Whether the guest is known to have no address yet. QEMU's user network keeps knocking for every connection it took, given
+   * up by us or not: a server that comes up half a minute later would get one after the other, and a process started for each.
+   */
+  #withoutAddress(): boolean {
+    const facts = this.#options.watch?.seen().network;
+    return facts !== undefined && !facts.addressUsed && !facts.dhcpGiven && facts.port22 === 'unknown';
   }
 
   /** Gives an attempt up to make room; its end is no news of the guest. */

@@ -160,6 +160,17 @@ test('an address that comes up starts an attempt at once', async () => {
   expect(watch.milestones.has('login')).toBe(true);
 });
 
+test('a guest without an address is knocked at once, and again when it has one', async () => {
+  await using guest = await startFakeSsh({ hostKey: host.privateKey, rules: [{ tcp: 'hang' }, {}] });
+  const watch = new FakeWatch();
+  const waiting = connect(guest.port, watch);
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  expect(guest.connections).toBe(1);
+  watch.waiter?.onNetwork?.({ ...SILENT, addressUsed: true });
+  await using _session = await waiting;
+  expect(guest.connections).toBe(2);
+});
+
 test('an account that only says which one to take instead is the wrong user', async () => {
   const said = 'Please login as the user "debian" rather than the user "root".\n\n';
   await using guest = await startFakeSsh({
