@@ -2,7 +2,8 @@
  * `npm run bench -- failures`: the time from each kind of failure to compose's error, with real guests under software
  * emulation and programs in place of QEMU; the scenarios are those of the test. Further words choose scenarios by code or name.
  */
-import { FAILURE_SCENARIOS, playScenario } from '../fixtures/failure-scenarios.ts';
+import { playScenario } from '../fixtures/failure-play.ts';
+import { FAILURE_SCENARIOS } from '../fixtures/failure-scenarios.ts';
 
 export async function failures(): Promise<void> {
   const words = process.argv.slice(process.argv.indexOf('failures') + 1);

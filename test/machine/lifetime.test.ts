@@ -13,7 +13,6 @@ import type { MachineSpec } from '../../src/machine/spec.ts';
 const MOMENTS = 12;
 /** From before the first tool has run to a guest that is up. */
 const LATEST_MS = 3_500;
-const LOOK_MS = 50;
 
 let folder = '';
 let spec: MachineSpec;
@@ -42,16 +41,10 @@ function start({ tmp, out }: Place, mode: string): { child: ReturnType<typeof sp
   return { child, ended };
 }
 
-/**
- * Nothing of `where` is left in five seconds, and its folders are empty. Counted in looks: on a busy machine this process
- * waits as what it waits for does.
- */
+/** Nothing of `where` is left in five seconds, and its folders are empty. */
 async function gone(where: Place, folders: readonly string[]): Promise<void> {
   const left = (): readonly string[] => [...processesOf(where), ...folders.flatMap((path) => readdirSync(path))];
-  for (let ms = 0; ms < GONE_WITHIN_MS && left().length > 0; ms += LOOK_MS) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
-  expect(left()).toEqual([]);
+  await expect.poll(left, { timeout: GONE_WITHIN_MS, interval: 50 }).toEqual([]);
 }
 
 const random = randomFrom(20_26);
