@@ -76,6 +76,11 @@ export function plan(options: PlanOptions): Plan {
   const recipe = loadRecipe(options.recipe);
   const arch = choose('arch', options.arch ?? 'amd64', recipe.arch, recipe.name);
   const kinds = SOURCE_KINDS.filter((kind) => recipe.sources[kind] !== undefined);
+  if (options.iso !== undefined && !kinds.includes('installer')) {
+    throw new RecipeError('recipe.iso', `Cannot build ${recipe.name} with --iso: it is not built from a medium`, {
+      hint: `Leave --iso out; its sources are ${kinds.join(', ') || 'none'}.`,
+    });
+  }
   const byDefault = options.iso === undefined ? kinds[0] : 'installer';
   const kind = choose('source', options.source ?? byDefault ?? 'cloudimg', kinds, recipe.name);
   const values = resolveVariables(recipe, options, arch);
