@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
+import { DEBIAN_LOCALE_STEPS, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
 interface Release {
   readonly version: string;
@@ -94,7 +95,9 @@ function debian({ version, codename, base, grade, proven }: Release): RecipeInpu
     arch: ['amd64', 'arm64'],
     grade,
     proven,
+    evidence: ['README.md', `test/unit/golden/plans/debian-${version}.json`],
     variables: {
+      ...standardVariables(),
       cloudimg_base: {
         type: 'string',
         default: 'https://cloud.debian.org/images/cloud',
@@ -113,7 +116,9 @@ function debian({ version, codename, base, grade, proven }: Release): RecipeInpu
     },
     machine: { memory: '1536M', cpus: 2, disk: '3G', firmware: 'uefi' },
     user: 'root',
+    packages: STANDARD_PACKAGES,
     provision: [
+      ...DEBIAN_LOCALE_STEPS,
       { name: 'packages for MAAS', sources: ['cloudimg'], packages: CLOUD_IMAGE_LACKS },
       { name: 'boot loader for BIOS', sources: ['cloudimg'], arch: ['amd64'], packages: BIOS.amd64 },
       {

@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const VERBS = ['list', 'show', 'plan', 'build', 'attach', 'pack', 'inspect', 'seed', 'bench', 'debug', 'doctor'];
 
 function schema() {
-  const json = z.toJSONSchema(recipeFileSchema, { io: 'input' });
+  const json = z.toJSONSchema(recipeFileSchema, { io: 'input', reused: 'ref' });
   return `${JSON.stringify({ title: 'compose recipe', ...json }, null, 2)}\n`;
 }
 

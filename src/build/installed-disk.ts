@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { MachineError, SourceError } from '../errors.ts';
+import { MachineError, RecipeError, SourceError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import { type AnswerServer, serveAnswers } from '../host/answer-server.ts';
 import { fetchMedia, fileDigest } from '../host/download.ts';
@@ -61,7 +61,7 @@ const disks = new SingleFlight<InstalledDisk>();
  *   `installer.never-asked`
  */
 export async function installedDisk(plan: Plan, options: InstallOptions, context: Context): Promise<InstalledDisk> {
-  const { source } = options;
+  const source = withMedium(options.source, plan.recipe);
   const medium = await mediumOf(source, context);
   const volume = await checkVolume(source, medium);
   const key = inputKey(plan, source, medium);
@@ -80,7 +80,7 @@ export async function installedDisk(plan: Plan, options: InstallOptions, context
       await inPhase(
         shared,
         'install',
-        () => install(plan, options, medium, final, shared),
+        () => install(plan, { ...options, source }, medium, volume, final, shared),
         ({ reason }) => reason,
       );
       return { path: final, fromCache: false, firmware, input };
@@ -89,7 +89,17 @@ export async function installedDisk(plan: Plan, options: InstallOptions, context
   );
 }
 
-async function mediumOf({ iso, checksum }: PlannedInstaller, context: Context): Promise<Medium> {
+type WithMedium = PlannedInstaller & { readonly iso: string };
+
+function withMedium(source: PlannedInstaller, recipe: string): WithMedium {
+  const { iso } = source;
+  if (iso !== undefined) return { ...source, iso };
+  throw new RecipeError('installer.iso', `Cannot build ${recipe}: it was planned without its medium`, {
+    hint: 'Name the medium with --iso FILE.',
+  });
+}
+
+async function mediumOf({ iso, checksum }: WithMedium, context: Context): Promise<Medium> {
   if (isAddress(iso) && checksum !== undefined) return fetchMedia({ url: iso, digest: checksum }, context);
   const info = await stat(iso).catch((cause: Error) => {
     throw new SourceError('installer.no-iso', `Cannot read the medium ${iso}: ${cause.message}`, {
@@ -114,14 +124,14 @@ async function mediumOf({ iso, checksum }: PlannedInstaller, context: Context): 
 }
 
 /** @throws SourceError `installer.volume` */
-async function checkVolume({ volume, iso }: PlannedInstaller, medium: Medium): Promise<string> {
+async function checkVolume({ volume, iso, isoNames }: WithMedium, medium: Medium): Promise<string> {
   const { volumeId, installer } = await describeIso(medium.path);
   if (volume === undefined || new RegExp(`^(?:${volume})$`).test(volumeId)) return volumeId;
   throw new SourceError(
     'installer.volume',
     `Cannot install from ${basename(iso)}: it is another medium (volume name ${JSON.stringify(volumeId)})`,
     {
-      hint: `The recipe's medium is named like ${volume}.`,
+      hint: `The recipe's medium is named like ${volume}.${isoNames === undefined ? '' : ` Get it: ${isoNames}.`}`,
       evidence: { volume: volumeId, ...(installer !== undefined && { installer: installer.title }) },
     },
   );
@@ -129,7 +139,7 @@ async function checkVolume({ volume, iso }: PlannedInstaller, medium: Medium): P
 
 /** Digest of all that decides what the disk becomes. */
 function inputKey(plan: Plan, source: PlannedInstaller, medium: Medium): string {
-  const { iso: _, checksum: __, fileName: ___, volume: ____, ...asked } = source;
+  const { iso: _, checksum: __, fileName: ___, volume: ____, isoNames: _____, ...asked } = source;
   const { arch, machine, recipe } = plan;
   const inputs = { version: VERSION, recipe, arch, machine, asked, medium: medium.digest };
   return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
@@ -139,6 +149,7 @@ async function install(
   plan: Plan,
   options: InstallOptions,
   medium: Medium,
+  volume: string,
   final: string,
   context: Context,
 ): Promise<StoppedMachine> {
@@ -152,7 +163,7 @@ async function install(
   const made = await installerMachine(
     plan,
     source,
-    { medium: medium.path, disk, runDir, answersUrl: server?.guestUrl },
+    { medium: medium.path, volume, disk, runDir, answersUrl: server?.guestUrl },
     context,
   );
   const { context: tapped, tap } = tapSerial(context);

@@ -5,7 +5,7 @@ import type { Context } from '../events.ts';
 import { liftFromIso } from '../machine/installer-media.ts';
 import type { MachineDisk, MachineSpec } from '../machine/spec.ts';
 import type { Plan } from '../recipe/plan.ts';
-import { ANSWERS_URL, type PlannedInstaller } from '../recipe/plan-installer.ts';
+import { ANSWERS_URL, type PlannedInstaller, VOLUME } from '../recipe/plan-installer.ts';
 import { appendToInitrd } from '../seed/initrd.ts';
 import { seedVolume } from '../seed/volume.ts';
 
@@ -19,6 +19,8 @@ export interface InstallerMachine {
 interface Places {
   /** The ISO. */
   readonly medium: string;
+  /** Name of its volume. */
+  readonly volume: string;
   /** The empty disk. */
   readonly disk: string;
   readonly runDir: string;
@@ -33,7 +35,7 @@ export async function installerMachine(
   places: Places,
   context: Context,
 ): Promise<InstallerMachine> {
-  const { medium, disk, runDir, answersUrl } = places;
+  const { medium, volume, disk, runDir, answersUrl } = places;
   const filled = (text: string): string => text.replaceAll(ANSWERS_URL, answersUrl ?? ANSWERS_URL);
   const answers = source.answers.map(({ on, label, files }) => ({
     on,
@@ -63,7 +65,7 @@ export async function installerMachine(
       await appendToInitrd(initrd.path, inside, whole, context);
       made.push(whole);
     }
-    kernel = { image: image.path, initrd: whole, append: filled(source.append) };
+    kernel = { image: image.path, initrd: whole, append: filled(named(source.append, volume)) };
   }
   const { disk: _, memory: __, ...machine } = plan.machine;
   const spec: MachineSpec = {
@@ -81,4 +83,9 @@ export async function installerMachine(
     ...(kernel !== undefined && { kernel }),
   };
   return { spec, keys: source.keys === undefined ? undefined : filled(source.keys), files: made };
+}
+
+/** A blank in a label is written so in a kernel's command line (dracut, udev). */
+function named(append: string, volume: string): string {
+  return append.replaceAll(VOLUME, volume.replaceAll(' ', '\\x20'));
 }

@@ -1,9 +1,11 @@
 import type { Argv } from 'yargs';
+import { UsageError } from '../errors.ts';
+import { ANSWER_LANGUAGES, type AnswerLanguage, customFlag } from '../recipe/answer-inputs.ts';
 import type { PlanOptions } from '../recipe/plan.ts';
 import type { GlobalOptions } from './command.ts';
 
 /** Flags of the verbs that take a recipe. */
-export interface RecipeFlags {
+export interface RecipeFlags extends CustomFlags {
   readonly recipe: string;
   readonly arch: string;
   readonly source: string | undefined;
@@ -11,7 +13,13 @@ export interface RecipeFlags {
   readonly format: string[] | undefined;
   readonly set: string[] | undefined;
   readonly vars: string | undefined;
+  readonly layout: string | undefined;
 }
+
+type CustomFlags = { readonly [K in `custom-${AnswerLanguage}`]: string | undefined };
+
+const CUSTOM = (language: AnswerLanguage) =>
+  ({ type: 'string', describe: `file with ${language} of your own, added to the generated answers` }) as const;
 
 export function recipeFlags(yargs: Argv<GlobalOptions>): Argv<RecipeFlags & GlobalOptions> {
   return yargs
@@ -27,9 +35,11 @@ export function recipeFlags(yargs: Argv<GlobalOptions>): Argv<RecipeFlags & Glob
         describe: "cloudimg: the vendor's image; packages: a disk made here; installer: an installation medium",
       },
       iso: { type: 'string', describe: 'installation medium, a file or an address, for --source installer' },
+      layout: { type: 'string', describe: 'variant of the recipe, of those "compose show" lists' },
       format: { type: 'string', array: true, describe: 'MAAS filetypes, comma-separated: tgz,ddgz' },
       set: { type: 'string', array: true, nargs: 1, describe: 'key=value for a variable of the recipe' },
       vars: { type: 'string', describe: 'YAML or JSON file with variables' },
+      ...Object.fromEntries(ANSWER_LANGUAGES.map((language) => [`custom-${language}`, CUSTOM(language)])),
     }) as Argv<RecipeFlags & GlobalOptions>;
 }
 
@@ -40,8 +50,22 @@ export function planOptions(flags: RecipeFlags): PlanOptions {
     env: process.env,
     varsFile: flags.vars,
     iso: flags.iso,
+    layout: flags.layout,
+    custom: customOf(flags),
     ...(flags.source === undefined ? {} : { source: flags.source }),
     ...(flags.format === undefined ? {} : { filetypes: flags.format }),
     ...(flags.set === undefined ? {} : { set: flags.set }),
   };
+}
+
+function customOf(flags: CustomFlags): PlanOptions['custom'] {
+  const given = ANSWER_LANGUAGES.flatMap((language) => {
+    const file = flags[`custom-${language}`];
+    return file === undefined ? [] : [{ language, file }];
+  });
+  if (given.length <= 1) return given[0];
+  const names = given.map(({ language }) => customFlag(language)).join(' and ');
+  throw new UsageError('usage', `Cannot use ${names} together: an installer reads answers in one language`, {
+    hint: 'compose show RECIPE says which.',
+  });
 }

@@ -33,6 +33,14 @@ export interface MaasEntry {
   readonly architecture: string;
   /** `<os>/<series>`: decides the environment that unpacks the image. */
   readonly base_image: string;
+  /** Account that cloud-init makes at the first boot. */
+  readonly user?: string | undefined;
+  /** Oldest versions that deploy it. */
+  readonly minimum_maas?: string | undefined;
+  readonly minimum_curtin?: string | undefined;
+  readonly maturity?: 'alpha' | 'beta' | 'stable' | 'eol' | undefined;
+  /** Text of the region's `curtin_userdata` file for this image, where MAAS needs one. */
+  readonly preseed?: string | undefined;
 }
 
 /**
@@ -48,8 +56,8 @@ export async function writeRecords(
   for (const { path, ...artifact } of artifacts) {
     const record = {
       ...artifact,
+      ...maas,
       architecture: maas.architecture ?? 'amd64/generic',
-      name: maas.name,
       title: maas.title ?? maas.name,
       base_image: maas.base_image ?? '',
       uploadCommand: uploadCommand({ ...artifact, path }, maas),

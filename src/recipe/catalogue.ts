@@ -1,9 +1,12 @@
 import { debianRecipes } from '../../recipes/debian.ts';
 import { RecipeError } from '../errors.ts';
-import { type Recipe, recipeSchema } from './schema.ts';
+import { type Recipe, type RecipeInput, recipeSchema } from './schema.ts';
 import { nearest } from './suggest.ts';
 
-const ENTRIES = new Map(debianRecipes.map((entry) => [entry.name, entry]));
+/** A family is a module of recipes/. */
+const FAMILIES: readonly (readonly RecipeInput[])[] = [debianRecipes];
+
+const ENTRIES = new Map(FAMILIES.flat().map((entry) => [entry.name, entry]));
 
 /** Names of all entries, sorted. */
 export function catalogueNames(): string[] {

@@ -4,9 +4,10 @@ import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { RecipeError } from '../errors.ts';
 import { catalogueRecipe } from './catalogue.ts';
-import { absoluteAnswers } from './plan-installer.ts';
+import { merge } from './overlay.ts';
 import { describeIssues, type Position, recipeInvalid } from './problems.ts';
-import { type Recipe, type RecipeFile, type RecipeStep, recipeFileSchema, recipeSchema } from './schema.ts';
+import { absolutePaths, missingFiles } from './recipe-paths.ts';
+import { type Recipe, type RecipeFile, recipeFileSchema, recipeSchema } from './schema.ts';
 
 /** Whether a name on the command line is a recipe file rather than a catalogue entry. */
 export function isRecipeFile(name: string): boolean {
@@ -15,11 +16,26 @@ export function isRecipeFile(name: string): boolean {
 
 /**
  * The recipe `name` stands for: a catalogue entry, or a YAML file that extends one. Scalars override, packages and
- * provision steps are appended, variables, machine and maas are merged key by key.
+ * provision steps are appended, variables, machine, maas,
+ * sources, layouts and what differs per architecture are merged key by key.
  * @throws RecipeError `recipe.unknown`, `recipe.not-found`, `recipe.invalid`, `recipe.loop`
  */
 export function loadRecipe(name: string): Recipe {
   return isRecipeFile(name) ? loadFile(resolve(name), []) : catalogueRecipe(name);
+}
+
+/** The catalogue entry that `name` is, or extends in the end; undefined for a recipe that stands alone. */
+export function rootEntry(name: string): string | undefined {
+  let at = isRecipeFile(name) ? resolve(name) : name;
+  const seen = new Set<string>();
+  while (isRecipeFile(at)) {
+    if (seen.has(at)) return undefined;
+    seen.add(at);
+    const { file } = parseFile(at);
+    if (file.extends === undefined) return undefined;
+    at = isRecipeFile(file.extends) ? resolve(dirname(at), file.extends) : file.extends;
+  }
+  return at;
 }
 
 function loadFile(path: string, trail: readonly string[]): Recipe {
@@ -82,74 +98,11 @@ interface SchemaNode {
 function knownKeys(path: readonly PropertyKey[]): string[] {
   const forms = (node: SchemaNode | boolean | undefined): SchemaNode[] =>
     typeof node === 'object' ? [node, ...(node.anyOf ?? []).flatMap(forms)] : [];
-  let nodes = forms(z.toJSONSchema(recipeSchema, { io: 'input' }) as SchemaNode);
+  let nodes = forms(z.toJSONSchema(recipeFileSchema, { io: 'input' }) as SchemaNode);
   for (const part of path) {
     nodes = nodes.flatMap((node) =>
       forms(typeof part === 'number' ? node.items : (node.properties?.[String(part)] ?? node.additionalProperties)),
     );
   }
   return [...new Set(nodes.flatMap((node) => Object.keys(node.properties ?? {})))];
-}
-
-function merge(base: Recipe, over: RecipeFile): Record<string, unknown> {
-  return {
-    ...base,
-    ...over,
-    variables: { ...base.variables, ...over.variables },
-    machine: { ...base.machine, ...over.machine },
-    maas: { ...base.maas, ...over.maas },
-    sources: { ...base.sources, ...over.sources },
-    packages: [...base.packages, ...(over.packages ?? [])],
-    provision: [...base.provision, ...(over.provision ?? [])],
-  };
-}
-
-/** Host paths of steps and answers are relative to the file that names them. */
-function absolutePaths(file: RecipeFile, folder: string): RecipeFile {
-  const { provision, sources } = file;
-  return {
-    ...file,
-    ...(provision !== undefined && { provision: provision.map((step) => absoluteStep(step, folder)) }),
-    ...(sources?.installer !== undefined && {
-      sources: { ...sources, installer: absoluteAnswers(sources.installer, folder) },
-    }),
-  };
-}
-
-function absoluteStep(step: RecipeStep, folder: string): RecipeStep {
-  if ('upload' in step) return { ...step, upload: { ...step.upload, from: resolve(folder, step.upload.from) } };
-  if (!('shell' in step)) return step;
-  if (Array.isArray(step.shell)) return step;
-  if (typeof step.shell === 'string') {
-    return /^\.{1,2}\/\S+$/.test(step.shell) ? { ...step, shell: resolve(folder, step.shell) } : step;
-  }
-  const { file } = step.shell;
-  return file === undefined ? step : { ...step, shell: { ...step.shell, file: resolve(folder, file) } };
-}
-
-function missingFiles(file: RecipeFile, folder: string): string[] {
-  const problems: string[] = [];
-  for (const [index, { files }] of (file.sources?.installer?.answers ?? []).entries()) {
-    for (const given of Object.values(files)) {
-      if (typeof given !== 'string' || given.includes('${') || existsSync(resolve(folder, given))) continue;
-      problems.push(`sources.installer.answers.${index}: there is no file ${given}`);
-    }
-  }
-  for (const [index, step] of (file.provision ?? []).entries()) {
-    const shell = 'shell' in step ? step.shell : undefined;
-    const named =
-      'upload' in step
-        ? step.upload.from
-        : typeof shell === 'string'
-          ? /^\.{0,2}\/\S+$/.test(shell)
-            ? shell
-            : undefined
-          : Array.isArray(shell)
-            ? undefined
-            : shell?.file;
-    if (named !== undefined && !named.includes('${') && !existsSync(resolve(folder, named))) {
-      problems.push(`provision.${index}: there is no file ${named}`);
-    }
-  }
-  return problems;
 }

@@ -1,4 +1,5 @@
 import { RecipeError } from '../errors.ts';
+import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
 import type { MaasEntry } from '../pack/records.ts';
 
 /** Names MAAS keeps for itself (maasserver/forms, BootResourceForm.clean_name). */
@@ -14,14 +15,17 @@ const OPERATING_SYSTEMS = [
   'esxi',
   'ol',
 ];
+/** Systems whose images MAAS takes as trees alone, and as disks alone (maascommon/osystem, get_image_filetypes). */
+const TREES_ONLY = ['ubuntu', 'centos', 'rhel', 'ol', 'suse'];
+const DISKS_ONLY = ['windows', 'esxi', 'ubuntu-core'];
 /** Systems a base_image may name. */
 const BASES = ['ubuntu', 'centos', 'rhel', 'ol'];
 
 /**
  * Refuses what MAAS would refuse on upload, or take and then fail on.
- * @throws RecipeError `maas.name`, `maas.base-image`, `maas.architecture`
+ * @throws RecipeError `maas.name`, `maas.base-image`, `maas.architecture`, `maas.filetype`
  */
-export function checkMaas(maas: MaasEntry, recipe: string): MaasEntry {
+export function checkMaas(maas: MaasEntry, recipe: string, filetypes: readonly FileType[] = []): MaasEntry {
   const parts = maas.name.split('/');
   const name = (why: string): RecipeError =>
     new RecipeError('maas.name', `Cannot name ${recipe} "${maas.name}" in MAAS: ${why}`, {
@@ -35,6 +39,7 @@ export function checkMaas(maas: MaasEntry, recipe: string): MaasEntry {
     throw name('MAAS keeps centos followed by digits for itself');
   if (parts.length === 2 && !OPERATING_SYSTEMS.includes(parts[0] ?? ''))
     throw name(`"${parts[0]}" is no system MAAS knows`);
+  if (parts.length === 2) checkContent(parts[0] ?? '', maas.name, filetypes);
   const [system, series] = maas.base_image.split('/');
   if (!BASES.includes(system ?? '') || !series) {
     throw new RecipeError(
@@ -43,6 +48,13 @@ export function checkMaas(maas: MaasEntry, recipe: string): MaasEntry {
       {
         hint: 'For a Linux that is none of these, ubuntu/jammy or ubuntu/noble unpacks it.',
       },
+    );
+  }
+  if (system === 'ubuntu' && !/^[a-z]+$/.test(series)) {
+    throw new RecipeError(
+      'maas.base-image',
+      `Cannot use base_image "${maas.base_image}": MAAS knows releases of Ubuntu by codename`,
+      { hint: 'ubuntu/jammy is 22.04, ubuntu/noble is 24.04.' },
     );
   }
   if (!/^[a-z0-9]+\/[a-z0-9-]+$/.test(maas.architecture)) {
@@ -55,4 +67,17 @@ export function checkMaas(maas: MaasEntry, recipe: string): MaasEntry {
     );
   }
   return maas;
+}
+
+/** An upload of the wrong kind is taken, and found out at a deployment only. */
+function checkContent(system: string, name: string, filetypes: readonly FileType[]): void {
+  const only = TREES_ONLY.includes(system) ? 'tree' : DISKS_ONLY.includes(system) ? 'disk' : undefined;
+  if (only === undefined) return;
+  const wrong = filetypes.find((type) => (FILE_TYPES[type].content === 'tree') !== (only === 'tree'));
+  if (wrong === undefined) return;
+  throw new RecipeError(
+    'maas.filetype',
+    `Cannot make ${wrong} of ${name}: MAAS deploys images of ${system} from a ${only} only`,
+    { hint: 'A name without a slash is a custom image, which may be either.' },
+  );
 }

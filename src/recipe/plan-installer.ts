@@ -1,28 +1,27 @@
 /** What a recipe's installer will be started with: decided, read and checked before anything is downloaded. */
-import { readFileSync } from 'node:fs';
-import { isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { RecipeError } from '../errors.ts';
 import { parseSize } from '../formats/human.ts';
 import type { Arch } from '../machine/arch.ts';
 import { BOARDS } from '../machine/board.ts';
 import { parseKeys } from '../machine/key-grammar.ts';
 import type { LayoutName } from '../machine/keys-layouts.ts';
-import { checkAnswers, type SeedKind, type SeedMember, seedVolume } from '../seed/volume.ts';
+import type { AnswerInputs, AnswerLanguage } from './answer-inputs.ts';
 import { parseDuration } from './duration.ts';
 import type { InstallerSource } from './installer-schema.ts';
-import { interpolate, type Values } from './variables.ts';
+import { ANSWERS_URL, type CustomAnswers, customText, type PlannedAnswers, planAnswers } from './planned-answers.ts';
 
-/** Answers of one way to the installer; texts are whole but for `${answers_url}`. */
-export interface PlannedAnswers {
-  readonly on: SeedKind | 'initrd' | 'http';
-  readonly label?: string;
-  readonly files: readonly { readonly path: string; readonly content: string }[];
-}
+export type { PlannedAnswers } from './planned-answers.ts';
+export { ANSWERS_URL, VOLUME } from './planned-answers.ts';
 
 export interface PlannedInstaller {
   readonly kind: 'installer';
-  /** Address, or path on this host. */
-  readonly iso: string;
+  /** Address, or path on this host; undefined only in a plan made without the medium (`PlanOptions.mediumLater`). */
+  readonly iso?: string;
+  /** For people: what the medium is called, and where it is to be had. */
+  readonly isoNames?: string;
+  /** Of the answers. */
+  readonly language?: AnswerLanguage;
   readonly checksum?: { readonly algorithm: 'sha256' | 'sha512' } & (
     | { readonly value: string }
     | { readonly sums: string }
@@ -47,28 +46,23 @@ export interface PlannedInstaller {
   readonly network: boolean;
 }
 
-/** What stands for the address of the answers until the server is there; a recipe's texts may hold it. */
-export const ANSWERS_URL = '${answers_url}';
-
-/** Without an instance cloud-init takes a volume for no seed. */
-const META_DATA = 'instance-id: compose-install\n';
-
 interface Wanted {
-  readonly recipe: string;
-  readonly arch: Arch;
-  readonly values: Values;
+  readonly inputs: Omit<AnswerInputs, 'custom'>;
   /** Takes the place of the recipe's medium. */
   readonly iso: string | undefined;
+  readonly mediumLater: boolean;
+  readonly custom: CustomAnswers | undefined;
   readonly machine: { readonly memory: number; readonly secureBoot: boolean };
 }
 
 /**
  * @param source of the recipe, variables in its own texts replaced
  * @throws RecipeError `installer.iso`, `installer.checksum`, `installer.file-name`, `installer.secure-boot`,
- *   `installer.answers`, `installer.media`, and those of `seedVolume`; UsageError `typing.syntax`
+ *   `installer.answers`, `installer.media`, `recipe.custom`, and those of `seedVolume`; UsageError `typing.syntax`
  */
 export function planInstaller(source: InstallerSource, wanted: Wanted): PlannedInstaller {
-  const { recipe, arch, machine } = wanted;
+  const { machine, custom, inputs } = wanted;
+  const { recipe, arch } = inputs;
   const { checksum, file_name, volume, boot, kernel, initrd, layout, network } = source;
   const iso = mediumOf(source, wanted);
   if (boot === 'kernel' && machine.secureBoot) {
@@ -85,7 +79,8 @@ export function planInstaller(source: InstallerSource, wanted: Wanted): PlannedI
   }
   const keys = source.keys === undefined ? undefined : [source.keys].flat().join('');
   if (keys !== undefined) parseKeys(keys);
-  const answers = source.answers.map((one) => readAnswers(one, wanted));
+  const additions = custom === undefined ? undefined : customText(source, custom, recipe);
+  const answers = planAnswers(source, { ...inputs, custom: additions });
   const served = answers.filter(({ on }) => on === 'http');
   const initrds = answers.filter(({ on }) => on === 'initrd');
   const wrong =
@@ -99,7 +94,9 @@ export function planInstaller(source: InstallerSource, wanted: Wanted): PlannedI
   if (wrong !== undefined) throw new RecipeError('installer.answers', `Cannot plan ${recipe}: ${wrong}`);
   return {
     kind: 'installer',
-    iso,
+    ...(iso !== undefined && { iso }),
+    ...(source.iso_names !== undefined && { isoNames: source.iso_names }),
+    ...(source.language !== undefined && { language: source.language }),
     ...(checksum !== undefined && { checksum: checksum as NonNullable<PlannedInstaller['checksum']> }),
     ...(file_name !== undefined && { fileName: file_name }),
     ...(volume !== undefined && { volume }),
@@ -122,12 +119,20 @@ export function isAddress(iso: string): boolean {
   return /^https?:\/\//.test(iso);
 }
 
-function mediumOf({ iso: own, checksum, file_name }: InstallerSource, { recipe, iso: given }: Wanted): string {
-  const iso = given === undefined ? own : resolve(given);
+/** Where to get a medium, for hints. */
+function whereToGet({ iso_names, file_name }: InstallerSource): string {
+  if (iso_names !== undefined) return `Get it: ${iso_names}.`;
+  return `Get it from its vendor${file_name === undefined ? '' : ` (its name is like ${file_name})`}.`;
+}
+
+function mediumOf(source: InstallerSource, { inputs, iso: given, mediumLater }: Wanted): string | undefined {
+  const { iso: own, checksum, file_name } = source;
+  const { recipe } = inputs;
+  const iso = given === undefined || isAddress(given) ? (given ?? own) : resolve(given);
   if (iso === undefined) {
-    const name = file_name === undefined ? '' : ` (its name is like ${file_name})`;
+    if (mediumLater) return undefined;
     throw new RecipeError('installer.iso', `Cannot plan ${recipe}: it installs from a medium that is not given`, {
-      hint: `Get it from its vendor${name}, then: --iso FILE`,
+      hint: `${whereToGet(source)} Then: --iso FILE`,
     });
   }
   if (isAddress(iso) && checksum === undefined) {
@@ -138,55 +143,13 @@ function mediumOf({ iso: own, checksum, file_name }: InstallerSource, { recipe, 
   const base = iso.split('/').at(-1) ?? '';
   if (file_name !== undefined && !new RegExp(`^(?:${file_name})$`).test(base)) {
     throw new RecipeError('installer.file-name', `Cannot plan ${recipe}: ${base} is no name of its medium`, {
-      hint: `The vendor's is like ${file_name}. A file that was renamed gets its name back with a symbolic link.`,
+      hint: `The vendor's is like ${file_name}. ${source.iso_names === undefined ? '' : `${whereToGet(source)} `}A file that was renamed gets its name back with a symbolic link.`,
     });
   }
   return iso;
 }
 
-function readAnswers(
-  { on, label, files }: InstallerSource['answers'][number],
-  { recipe, values, arch }: Wanted,
-): PlannedAnswers {
-  const known = { ...values, arch, answers_url: ANSWERS_URL };
-  const read = Object.entries(files).map(([path, given]) => {
-    if (typeof given !== 'string') return { path, content: given.text };
-    return { path, content: interpolate(textOf(given, recipe), known, `${given} of ${recipe}`) };
-  });
-  const cloud = /^(nocloud|autoinstall)/.test(on);
-  if (cloud && !read.some(({ path }) => path === 'meta-data')) read.push({ path: 'meta-data', content: META_DATA });
-  const members: SeedMember[] = read.map(({ path, content }) => ({ path, content: Buffer.from(content) }));
-  if (on === 'initrd' || on === 'http') checkAnswers(members);
-  else seedVolume(on, members, { label });
-  return { on, ...(label !== undefined && { label }), files: read };
-}
-
-function textOf(file: string, recipe: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
-  } catch (cause) {
-    const why = cause instanceof TypeError ? 'it is no UTF-8 text' : (cause as Error).message;
-    throw new RecipeError('installer.answers', `Cannot read the answers ${file} of ${recipe}: ${why}`, { cause });
-  }
-}
-
 function withConsole(append: string, arch: Arch): string {
   const { console } = BOARDS[arch];
   return /(^|\s)console=/.test(append) ? append : `${append} console=${console}`.trim();
-}
-
-/** Paths of answers are relative to the file that names them. */
-export function absoluteAnswers<T extends InstallerSource>(source: T, folder: string): T {
-  const answers = source.answers.map((one) => ({
-    ...one,
-    files: Object.fromEntries(
-      Object.entries(one.files).map(([path, given]) => [
-        path,
-        typeof given !== 'string' || isAbsolute(given) || given.startsWith('${') ? given : resolve(folder, given),
-      ]),
-    ),
-  }));
-  const { iso } = source;
-  const local = iso !== undefined && !isAddress(iso) && !iso.startsWith('${') && !isAbsolute(iso);
-  return { ...source, answers, ...(local && { iso: resolve(folder, iso) }) };
 }

@@ -1,16 +1,20 @@
 import { RecipeError } from '../errors.ts';
 import { parseSize } from '../formats/human.ts';
+import { proxyForGuest, proxyFromEnvironment } from '../guest/proxy.ts';
 import type { Step } from '../guest/steps.ts';
 import type { Arch } from '../machine/arch.ts';
 import { FILE_TYPES, type FileType, parseFileTypes } from '../pack/filetypes.ts';
 import type { MaasEntry } from '../pack/records.ts';
+import { customFlag } from './answer-inputs.ts';
 import { loadRecipe } from './load.ts';
 import { checkMaas } from './maas-rules.ts';
 import { type MachineOptions, machineOptions } from './machine-options.ts';
-import { ANSWERS_URL, type PlannedInstaller, planInstaller } from './plan-installer.ts';
+import { chooseLayout, flatten, layoutNames } from './overlay.ts';
+import { type PlannedInstaller, planInstaller } from './plan-installer.ts';
+import { ANSWERS_URL, type CustomAnswers, isGenerated, VOLUME } from './planned-answers.ts';
 import { type Recipe, type SourceKind, toGuestStep } from './schema.ts';
 import { nearest } from './suggest.ts';
-import { interpolate, resolveVariables, type Values } from './variables.ts';
+import { archValues, interpolate, listNames, resolveVariables, type Values } from './variables.ts';
 
 /** The order in which they are chosen. */
 const SOURCE_KINDS: readonly SourceKind[] = ['cloudimg', 'packages', 'installer'];
@@ -24,12 +28,18 @@ export interface PlanOptions {
   readonly source?: string;
   /** Installation medium, a file or an address, in place of the recipe's. */
   readonly iso?: string | undefined;
+  /** Plans without the medium of an installer where nothing names it, for a look at the rest. @default false */
+  readonly mediumLater?: boolean;
+  /** A variant of the recipe. @default the first it has */
+  readonly layout?: string | undefined;
+  /** The operator's additions to generated answers, in the language of the recipe's installer. */
+  readonly custom?: CustomAnswers | undefined;
   /** @default the recipe's outputs */
   readonly filetypes?: readonly string[];
   /** `key=value` each. */
   readonly set?: readonly string[];
   readonly varsFile?: string | undefined;
-  /** Where COMPOSE_VAR_… come from. @default none */
+  /** Where COMPOSE_VAR_… and the proxy of installers come from. @default none */
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -50,8 +60,14 @@ export interface Plan {
   readonly recipe: string;
   readonly title: string;
   readonly arch: Arch;
+  /** The chosen variant; undefined for a recipe without layouts. */
+  readonly layout?: string;
+  /** Base name of the artifacts. */
+  readonly name: string;
   readonly grade: Recipe['grade'];
   readonly proven: string;
+  /** Tests and pages of compose behind the grade. */
+  readonly evidence: readonly string[];
   readonly source: PlannedSource;
   readonly machine: {
     readonly memory: number;
@@ -73,33 +89,27 @@ export interface Plan {
  * @throws RecipeError and UsageError for whatever cannot work
  */
 export function plan(options: PlanOptions): Plan {
-  const recipe = loadRecipe(options.recipe);
-  const arch = choose('arch', options.arch ?? 'amd64', recipe.arch, recipe.name);
-  const kinds = SOURCE_KINDS.filter((kind) => recipe.sources[kind] !== undefined);
-  if (options.iso !== undefined && !kinds.includes('installer')) {
-    throw new RecipeError('recipe.iso', `Cannot build ${recipe.name} with --iso: it is not built from a medium`, {
-      hint: `Leave --iso out; its sources are ${kinds.join(', ') || 'none'}.`,
-    });
-  }
-  const byDefault = options.iso === undefined ? kinds[0] : 'installer';
-  const kind = choose('source', options.source ?? byDefault ?? 'cloudimg', kinds, recipe.name);
+  const whole = loadRecipe(options.recipe);
+  const arch = choose('arch', options.arch ?? 'amd64', whole.arch, whole.name);
+  const layout = chooseLayout(whole, options.layout);
+  const recipe = flatten(whole, layout, arch);
+  const kind = chooseSource(recipe, options, layout);
   const values = resolveVariables(recipe, options, arch);
-  const resolved = resolveRecipe(recipe, kind, { ...values, arch });
+  const resolved = resolveRecipe(recipe, kind, { ...values, ...archValues(arch) });
   const memory = parseSize(resolved.machine.memory) ?? 0;
   const filetypes = parseFileTypes(options.filetypes ?? recipe.outputs);
-  const maas = checkMaas(resolved.maas, recipe.name);
-  const added: Step[] = resolved.packages.length > 0 ? [{ kind: 'packages', install: resolved.packages }] : [];
-  const steps = resolved.provision
-    .filter((step) => step.sources?.includes(kind) ?? true)
-    .filter((step) => step.arch?.includes(arch) ?? true)
-    .map(toGuestStep);
+  const maas = checkMaas(resolved.maas, recipe.name, filetypes);
+  const name = artifactBase(whole, layout, arch);
   return {
     recipe: recipe.name,
     title: resolved.title,
     arch,
+    ...(layout !== undefined && { layout }),
+    name,
     grade: recipe.grade,
     proven: recipe.proven,
-    source: planSource(resolved, kind, { arch, values, memory, iso: options.iso }),
+    evidence: recipe.evidence,
+    source: planSource(resolved, kind, { arch, values, memory, layout, filetypes }, options),
     machine: {
       memory,
       cpus: resolved.machine.cpus,
@@ -108,11 +118,8 @@ export function plan(options: PlanOptions): Plan {
       ...machineOptions(resolved, arch, memory),
     },
     user: resolved.user,
-    steps: [...added, ...steps],
-    artifacts: filetypes.map((filetype) => ({
-      filetype,
-      file: `${recipe.name}-${arch}.${FILE_TYPES[filetype].suffix}`,
-    })),
+    steps: planSteps(resolved, kind, arch),
+    artifacts: filetypes.map((filetype) => ({ filetype, file: `${name}.${FILE_TYPES[filetype].suffix}` })),
     maas,
     variables: Object.fromEntries(
       Object.entries(values).map(([key, value]) => [key, recipe.variables[key]?.secret ? '***' : value]),
@@ -121,36 +128,91 @@ export function plan(options: PlanOptions): Plan {
   };
 }
 
+/** The recipe's name and the architecture, with the layout between them unless it is the first. */
+function artifactBase(recipe: Recipe, layout: string | undefined, arch: Arch): string {
+  const variant = layout === undefined || layout === layoutNames(recipe)[0] ? '' : `-${layout}`;
+  return `${recipe.name}${variant}-${arch}`;
+}
+
+function chooseSource(recipe: Recipe, { iso, source, custom }: PlanOptions, layout: string | undefined): SourceKind {
+  const kinds = SOURCE_KINDS.filter((kind) => recipe.sources[kind] !== undefined);
+  const other = layout === undefined ? '' : ` in the layout ${layout}`;
+  if (iso !== undefined && !kinds.includes('installer')) {
+    const hint = `Leave --iso out; its sources are ${kinds.join(', ') || 'none'}${other}.`;
+    throw new RecipeError('recipe.iso', `Cannot build ${recipe.name} with --iso: it is not built from a medium`, {
+      hint: layout === undefined ? hint : `${hint} compose show ${recipe.name} lists its layouts.`,
+    });
+  }
+  const byDefault = iso === undefined ? kinds[0] : 'installer';
+  const kind = choose('source', source ?? byDefault ?? 'cloudimg', kinds, recipe.name);
+  if (custom !== undefined && kind !== 'installer') {
+    const flag = customFlag(custom.language);
+    throw new RecipeError('recipe.custom', `Cannot use ${flag} with ${recipe.name}: no installer runs${other}`, {
+      hint: 'A recipe file has packages and steps for what is built from an image or from packages.',
+    });
+  }
+  return kind;
+}
+
+function planSteps(recipe: Recipe, kind: SourceKind, arch: Arch): Step[] {
+  const { installer } = recipe.sources;
+  const installed = kind === 'installer' && installer?.installs_packages && isGenerated(installer);
+  const { packages } = recipe;
+  const added: Step[] = packages.length > 0 && !installed ? [{ kind: 'packages', install: packages }] : [];
+  const steps = recipe.provision
+    .filter((step) => step.sources?.includes(kind) ?? true)
+    .filter((step) => step.arch?.includes(arch) ?? true)
+    .map(toGuestStep);
+  return [...added, ...steps];
+}
+
 /** Memory of the largest machine a build starts, bytes. */
 export function mostMemory({ machine, source }: Pick<Plan, 'machine' | 'source'>): number {
   return source.kind === 'installer' ? Math.max(machine.memory, source.memory) : machine.memory;
 }
 
 /** Base name of a plan's artifacts. */
-export function artifactName(plan: Pick<Plan, 'recipe' | 'arch'>): string {
-  return `${plan.recipe}-${plan.arch}`;
+export function artifactName(plan: Pick<Plan, 'name'>): string {
+  return plan.name;
 }
 
 /** The recipe with its variables replaced; those of sources it is not built from need no values. */
 function resolveRecipe(recipe: Recipe, kind: SourceKind, values: Values): Recipe {
   const own = { ...recipe, sources: { [kind]: recipe.sources[kind] } };
-  return interpolate(own, kind === 'installer' ? { ...values, answers_url: ANSWERS_URL } : values, recipe.name);
+  const known = kind === 'installer' ? { ...values, answers_url: ANSWERS_URL, volume: VOLUME } : values;
+  return interpolate(own, known, recipe.name, listNames(recipe));
 }
 
-interface SourceOptions {
+interface Decided {
   readonly arch: Arch;
   readonly values: Values;
   readonly memory: number;
-  readonly iso: string | undefined;
+  readonly layout: string | undefined;
+  readonly filetypes: readonly FileType[];
 }
 
-function planSource(recipe: Recipe, kind: SourceKind, { arch, values, memory, iso }: SourceOptions): PlannedSource {
+function planSource(
+  recipe: Recipe,
+  kind: SourceKind,
+  { arch, values, memory, layout, filetypes }: Decided,
+  { iso, custom, env, mediumLater = false }: PlanOptions,
+): PlannedSource {
   const { cloudimg, packages, installer } = recipe.sources;
   const { mirror } = values;
   if (kind === 'cloudimg' && cloudimg !== undefined) return { kind, ...cloudimg };
   if (kind === 'installer' && installer !== undefined) {
-    const machine = { memory, secureBoot: recipe.machine.secure_boot ?? false };
-    return planInstaller(installer, { recipe: recipe.name, arch, values, iso, machine });
+    const { firmware, secure_boot: secureBoot = false } = recipe.machine;
+    const inputs = {
+      recipe: recipe.name,
+      arch,
+      firmware,
+      values,
+      packages: recipe.packages,
+      outputs: filetypes,
+      layout,
+      proxy: proxyForGuest(proxyFromEnvironment(env ?? {})).http,
+    };
+    return planInstaller(installer, { inputs, iso, mediumLater, custom, machine: { memory, secureBoot } });
   }
   if (packages === undefined) throw new RecipeError('recipe.source', `Cannot build ${recipe.name}: it has no source`);
   const { suite, components, kernel, include, include_for } = packages;

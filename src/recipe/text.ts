@@ -1,5 +1,6 @@
 import { columns, humanSize } from '../formats/human.ts';
 import { catalogueNames } from './catalogue.ts';
+import { type Difference, differencesText } from './differences.ts';
 import { loadRecipe } from './load.ts';
 import type { Plan } from './plan.ts';
 import type { Recipe } from './schema.ts';
@@ -39,19 +40,23 @@ export function showText(recipe: Recipe): string {
   const rows = Object.entries(variables).map(([key, { type, default: value, describe }]) => [
     `  ${key}`,
     type,
-    value === undefined ? '' : `default ${value}`,
+    value === undefined ? '' : `default ${String(value) || 'none'}`,
     describe,
   ]);
   return [...lines, ...(rows.length > 0 ? ['variables (--set key=value)', ...columns(rows)] : [])].join('\n');
 }
 
-export function planText(plan: Plan): string {
+/** @param entry the catalogue entry that `differs` compares with */
+export function planText(plan: Plan, entry?: string, differs: readonly Difference[] = []): string {
   const { source, machine, maas } = plan;
   const from = describeSource(source);
   const steps = plan.steps.map((step, at) => [`  ${at + 1}.`, step.kind, step.name ?? describeStep(step)]);
   return [
     ...columns([
-      ['recipe', `${plan.recipe} (${plan.title}, ${plan.arch})`],
+      [
+        'recipe',
+        `${plan.recipe} (${[plan.title, plan.arch, ...(plan.layout === undefined ? [] : [`layout ${plan.layout}`])].join(', ')})`,
+      ],
       ['grade', `${plan.grade}: ${plan.proven}`],
       ['source', from],
       [
@@ -65,6 +70,7 @@ export function planText(plan: Plan): string {
     'artifacts',
     ...plan.artifacts.map(({ filetype, file }) => `  ${file} (${filetype})`),
     `maas      name ${maas.name}, title ${maas.title}, architecture ${maas.architecture}, base_image ${maas.base_image}`,
+    ...(differs.length === 0 ? [] : [`differs from the default of ${entry} in`, ...differencesText(differs)]),
     ...plan.warnings.map((warning) => `note: ${warning}`),
   ].join('\n');
 }
@@ -75,10 +81,11 @@ function describeSource(source: Plan['source']): string {
     const { suite, mirror = "the host's own mirror", include } = source;
     return `${suite} from ${mirror}, ${include.length} packages and what they need`;
   }
-  const { iso, boot, answers, keys } = source;
+  const { iso, isoNames, boot, answers, keys } = source;
+  const medium = iso ?? `a medium given with --iso FILE${isoNames === undefined ? '' : ` (${isoNames})`}`;
   const ways = answers.map(({ on, files }) => `${files.map(({ path }) => path).join(', ')} (${on})`);
   const started = boot === 'kernel' ? 'its kernel started directly' : 'its own boot loader';
-  return [iso, started, ...(keys === undefined ? [] : ['keys typed']), ...ways].join('; ');
+  return [medium, started, ...(keys === undefined ? [] : ['keys typed']), ...ways].join('; ');
 }
 
 function describeStep(step: Plan['steps'][number]): string {

@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { RecipeError, registerSecret } from '../errors.ts';
 import { parseSize } from '../formats/human.ts';
+import type { Arch } from '../machine/arch.ts';
 import type { Recipe } from './schema.ts';
 import { nearest } from './suggest.ts';
+import { archValues, listOf, type Values } from './values.ts';
 
-export type Values = Readonly<Record<string, string>>;
+export { archValues, listOf, type Values } from './values.ts';
 
 const ENVIRONMENT_PREFIX = 'COMPOSE_VAR_';
 
@@ -19,14 +21,14 @@ export interface VariableSources {
 
 /**
  * Values of a recipe's variables: --set, then COMPOSE_VAR_KEY, then the variables file, then defaults. A variable without
- * a value anywhere is left out. `${arch}` in a default is the architecture of the image.
+ * a value anywhere is left out. `${arch}` and `${uname_arch}` in a default are the architecture of the image.
  * @throws RecipeError `variable.unknown` with the nearest key, `variable.type`, `variable.syntax`
  */
-export function resolveVariables(recipe: Recipe, sources: VariableSources, arch?: string): Values {
+export function resolveVariables(recipe: Recipe, sources: VariableSources, arch?: Arch): Values {
   const given: Record<string, string> = {};
   const take = (key: string, value: unknown, where: string): void => {
     if (recipe.variables[key] === undefined) throw unknownVariable(key, where, recipe);
-    given[key] = check(recipe, key, String(value), where);
+    given[key] = check(recipe, key, asText(value), where);
   };
   if (sources.varsFile !== undefined) {
     for (const [key, value] of Object.entries(readVariables(sources.varsFile))) take(key, value, sources.varsFile);
@@ -46,13 +48,22 @@ export function resolveVariables(recipe: Recipe, sources: VariableSources, arch?
   }
   const values: Record<string, string> = {};
   for (const [key, variable] of Object.entries(recipe.variables)) {
-    const byDefault = variable.default === undefined ? undefined : String(variable.default);
-    const value = given[key] ?? (arch === undefined ? byDefault : byDefault?.replaceAll('${arch}', arch));
+    const byDefault = variable.default === undefined ? undefined : asText(variable.default);
+    const value = given[key] ?? (arch === undefined ? byDefault : withArch(byDefault, arch));
     if (value === undefined) continue;
     if (variable.secret) registerSecret(value);
     values[key] = value;
   }
   return values;
+}
+
+function withArch(text: string | undefined, arch: Arch): string | undefined {
+  const names = Object.entries(archValues(arch));
+  return names.reduce((whole, [name, value]) => whole?.replaceAll(`\${${name}}`, value), text);
+}
+
+function asText(value: unknown): string {
+  return Array.isArray(value) ? value.map(String).join(',') : String(value);
 }
 
 function readVariables(path: string): Record<string, unknown> {
@@ -82,6 +93,7 @@ function check(recipe: Recipe, key: string, value: string, where: string): strin
   const type = recipe.variables[key]?.type ?? 'string';
   const fits =
     type === 'string' ||
+    type === 'list' ||
     (type === 'number' && value.trim() !== '' && Number.isFinite(Number(value))) ||
     (type === 'boolean' && /^(true|false)$/.test(value)) ||
     (type === 'size' && parseSize(value) !== undefined);
@@ -89,16 +101,30 @@ function check(recipe: Recipe, key: string, value: string, where: string): strin
   throw new RecipeError('variable.type', `Cannot set "${key}" (${where}): it is a ${type}, not "${value}"`);
 }
 
+const NO_LISTS: ReadonlySet<string> = new Set();
+
+/** Names of a recipe's variables of type list. */
+export function listNames(recipe: Pick<Recipe, 'variables'>): ReadonlySet<string> {
+  const lists = Object.entries(recipe.variables).filter(([, { type }]) => type === 'list');
+  return new Set(lists.map(([name]) => name));
+}
+
 /**
- * `value` with every `${key}` in its texts replaced. `$${` stands for a literal `${`.
+ * `value` with every `${key}` in its texts replaced. `$${` stands for a literal `${`. An item of an array that is exactly
+ * `${key}`, where `lists` has the key, becomes one item for each element. Functions stay what they are.
  * @throws RecipeError `variable.unset`
  */
-export function interpolate<T>(value: T, values: Values, recipe: string): T {
+export function interpolate<T>(value: T, values: Values, recipe: string, lists = NO_LISTS): T {
   if (typeof value === 'string') return substitute(value, values, recipe) as T;
-  if (Array.isArray(value)) return value.map((item: unknown) => interpolate(item, values, recipe)) as T;
+  if (Array.isArray(value)) {
+    return value.flatMap((item: unknown) => {
+      const key = typeof item === 'string' ? /^\$\{([a-z][a-z0-9_]*)\}$/.exec(item)?.[1] : undefined;
+      return key !== undefined && lists.has(key) ? listOf(values[key]) : [interpolate(item, values, recipe, lists)];
+    }) as T;
+  }
   if (typeof value === 'object' && value !== null) {
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [key, interpolate(item, values, recipe)]),
+      Object.entries(value).map(([key, item]) => [key, interpolate(item, values, recipe, lists)]),
     ) as T;
   }
   return value;

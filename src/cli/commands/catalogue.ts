@@ -36,13 +36,18 @@ export const planVerb: Verb<RecipeFlags> = {
   describe: 'what "build" would do, decided and checked without doing it',
   examples: [
     ['plan debian-12', 'sources, steps, artifacts'],
+    ['plan debian-12 --arch arm64 --set packages=vim,tmux', 'and what sets it apart from the default'],
     ['plan ./web-node.yaml --set mirror=http://mirror.example/debian --json', 'a recipe of your own, as JSON'],
   ],
   options: recipeFlags,
   run: async (flags) => {
     const { plan } = await import('../../recipe/plan.ts');
+    const { rootEntry } = await import('../../recipe/load.ts');
+    const { planDifferences } = await import('../../recipe/differences.ts');
     const { planText } = await import('../../recipe/text.ts');
-    const planned = plan(planOptions(flags));
-    return { data: planned, text: planText(planned) };
+    const planned = plan({ ...planOptions(flags), mediumLater: true });
+    const entry = rootEntry(flags.recipe);
+    const differs = entry === undefined ? [] : planDifferences(planned, plan({ recipe: entry, mediumLater: true }));
+    return { data: { ...planned, differs }, text: planText(planned, entry, differs) };
   },
 };

@@ -1,0 +1,55 @@
+/** What every entry of the catalogue has: the variables an operator may count on, and the steps they need. */
+import type { RecipeInput } from '../src/recipe/schema.ts';
+
+type Variables = NonNullable<RecipeInput['variables']>;
+type Steps = NonNullable<RecipeInput['provision']>;
+
+const STANDARD = {
+  packages: { type: 'list', default: '', describe: 'packages to add, by the names of the distribution' },
+  timezone: { type: 'string', default: 'Etc/UTC', describe: 'time zone of the image' },
+  locale: { type: 'string', default: 'C.UTF-8', describe: 'language and character set of the image' },
+  keyboard: { type: 'string', default: 'us', describe: 'keyboard layout of the image' },
+} as const satisfies Variables;
+
+/** An entry lists its own packages and this: the items of the variable `packages`. */
+export const STANDARD_PACKAGES = ['${packages}'];
+
+/**
+ * The standard variables, with other defaults where a family has them.
+ * @param defaults by the names of the variables
+ */
+export function standardVariables(defaults: Partial<Record<keyof typeof STANDARD, string>> = {}): Variables {
+  return Object.fromEntries(
+    Object.entries(STANDARD).map(([name, variable]) => [
+      name,
+      { ...variable, default: defaults[name as keyof typeof STANDARD] ?? variable.default },
+    ]),
+  );
+}
+
+/** Time zone, locale and keyboard of a Debian or Ubuntu that no installer asked; it has the package `locales`. */
+export const DEBIAN_LOCALE_STEPS: Steps = [
+  {
+    name: 'time zone, locale and keyboard',
+    sources: ['cloudimg', 'packages'],
+    shell: {
+      env: { ZONE: '${timezone}', WANTED: '${locale}', LAYOUT: '${keyboard}' },
+      script: [
+        '#!/bin/sh -eu',
+        'test -e "/usr/share/zoneinfo/$ZONE" || { echo "there is no time zone $ZONE" >&2; exit 1; }',
+        'ln -sf "/usr/share/zoneinfo/$ZONE" /etc/localtime',
+        'echo "$ZONE" > /etc/timezone',
+        'case $WANTED in',
+        '  C | C.* | POSIX) ;;',
+        '  *)',
+        '    grep -q "^$WANTED " /usr/share/i18n/SUPPORTED || { echo "there is no locale $WANTED" >&2; exit 1; }',
+        '    grep "^$WANTED " /usr/share/i18n/SUPPORTED >> /etc/locale.gen',
+        '    locale-gen ;;',
+        'esac',
+        'update-locale "LANG=$WANTED"',
+        'printf \'XKBMODEL="pc105"\\nXKBLAYOUT="%s"\\nXKBVARIANT=""\\nXKBOPTIONS=""\\n\' "$LAYOUT" > /etc/default/keyboard',
+        '',
+      ].join('\n'),
+    },
+  },
+];
