@@ -8,7 +8,21 @@ import { z } from 'zod';
 import { recipeFileSchema } from '../dist/src/recipe/schema.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const VERBS = ['list', 'show', 'plan', 'build', 'attach', 'pack', 'inspect', 'seed', 'bench', 'debug', 'doctor'];
+const VERBS = [
+  'list',
+  'show',
+  'plan',
+  'build',
+  'attach',
+  'pack',
+  'inspect',
+  'upload',
+  'stream',
+  'seed',
+  'bench',
+  'debug',
+  'doctor',
+];
 
 function schema() {
   const json = z.toJSONSchema(recipeFileSchema, { io: 'input', reused: 'ref' });
@@ -38,6 +52,7 @@ const EXIT = {
   FormatError: 7,
   PackError: 7,
   VerifyError: 8,
+  PublishError: 9,
   InterruptedError: 130,
 };
 
