@@ -18,6 +18,7 @@ export {
   MachineError,
   PackError,
   ProvisionError,
+  PublishError,
   RecipeError,
   SourceError,
   UsageError,
@@ -65,6 +66,15 @@ export { pack } from './pack/pack.ts';
 export type { PackageRecord, SbomFormat } from './pack/package-records.ts';
 export type { Artifact, MaasEntry } from './pack/records.ts';
 export type { TreeManifest } from './pack/tree-manifest.ts';
+export type { MaasLogin } from './publish/access.ts';
+export type { Image, ImageVersion } from './publish/boot-resources.ts';
+export type { Existing } from './publish/existing-modes.ts';
+export type { DeleteOptions, ImagesOptions } from './publish/images.ts';
+export { deleteImage, listImages } from './publish/images.ts';
+export type { StreamedProduct, StreamOptions, StreamReport } from './publish/stream.ts';
+export { stream } from './publish/stream.ts';
+export type { UploadedImage, UploadOptions, UploadReport } from './publish/upload.ts';
+export { upload } from './publish/upload.ts';
 export { catalogueNames } from './recipe/catalogue.ts';
 export { loadRecipe } from './recipe/load.ts';
 export type { Plan, PlanOptions } from './recipe/plan.ts';

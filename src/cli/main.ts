@@ -13,6 +13,8 @@ import { doctorVerb } from './commands/doctor.ts';
 import { inspectVerb } from './commands/inspect.ts';
 import { packVerb } from './commands/pack.ts';
 import { seedVerb } from './commands/seed.ts';
+import { streamVerb } from './commands/stream.ts';
+import { uploadVerb } from './commands/upload.ts';
 import { errorText, exitStatus } from './print-error.ts';
 import { painter, screenOf } from './render/renderer.ts';
 
@@ -24,6 +26,8 @@ const VERBS = [
   attachVerb,
   packVerb,
   inspectVerb,
+  uploadVerb,
+  streamVerb,
   seedVerb,
   benchVerb,
   debugVerb,

@@ -1,6 +1,8 @@
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { PublishError, UsageError } from '../errors.ts';
+import type { Context } from '../events.ts';
+import { fileDigest } from '../host/download.ts';
 import { FILE_TYPES, type FileType, parseFileTypes } from '../pack/filetypes.ts';
 import { checkFields, type ImageFields } from './image-rules.ts';
 
@@ -11,6 +13,11 @@ export interface Candidate extends ImageFields {
   readonly size: number;
   /** What its record says of it; undefined without a record. */
   readonly recordedSha256: string | undefined;
+}
+
+/** A candidate whose bytes are known. */
+export interface Hashed extends Candidate {
+  readonly sha256: string;
 }
 
 /** What a caller says of an image, before what its record says. */
@@ -122,8 +129,15 @@ async function candidate(path: string, overrides: Overrides, wanted: FileType[] 
   return { ...fields, path: resolve(path), file, size: info.size, recordedSha256: said(record.sha256) };
 }
 
-/** The file is another one than its record tells of. */
-export function changed(file: string): PublishError {
+/** The candidate with its digest, which is that of its record where there is one. @throws PublishError `publish.changed` */
+export async function hashCandidate(candidate: Candidate, context: Context): Promise<Hashed> {
+  const sha256 = await fileDigest(candidate.path, 'sha256', context);
+  const { recordedSha256: recorded } = candidate;
+  if (recorded !== undefined && recorded.toLowerCase() !== sha256) throw changed(candidate.file);
+  return { ...candidate, sha256 };
+}
+
+function changed(file: string): PublishError {
   return new PublishError('publish.changed', `Cannot upload ${file}: it is not the file its record tells of`, {
     hint: `Build or pack it again, or remove ${file}${RECORD} and say what it is with --name and so on.`,
   });

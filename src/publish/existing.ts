@@ -1,14 +1,12 @@
 import { PublishError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import type { Image, ImageVersion } from './boot-resources.ts';
+import type { Hashed } from './candidate.ts';
+import type { Existing } from './existing-modes.ts';
 import { type ImageFields, systemOf } from './image-rules.ts';
 import { atLeast, bootsByNameAlone, type MaasVersion } from './maas-version.ts';
-import { type Hashed, isSame } from './send.ts';
+import { isSame } from './send.ts';
 import { type Remote, versionOf } from './send-bytes.ts';
-
-/** What to do about an image that has the name and architecture already. */
-export const EXISTING = ['fail', 'replace', 'skip'] as const;
-export type Existing = (typeof EXISTING)[number];
 
 /** What is to be done about one image. */
 export type Decision =

@@ -1,15 +1,10 @@
 import { InterruptedError, isComposeError, PublishError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import type { Image } from './boot-resources.ts';
-import type { Candidate } from './candidate.ts';
+import type { Candidate, Hashed } from './candidate.ts';
 import { pause } from './limits.ts';
 import { MaasError } from './maas-errors.ts';
 import { type Remote, sendBytes, versionOf } from './send-bytes.ts';
-
-/** A candidate whose bytes are known. */
-export interface Hashed extends Candidate {
-  readonly sha256: string;
-}
 
 /** Failures after which the same upload, begun anew, may work: MAAS forgot where it was, or holds other bytes. */
 const RESTARTS = new Set(['publish.lost-position', 'publish.damaged', 'publish.broken', 'publish.server']);
@@ -51,8 +46,10 @@ async function create(image: Hashed, remote: Remote, context: Context): Promise<
     ...(image.baseImage === '' ? {} : { base_image: image.baseImage }),
   };
   for (let attempt = 1; ; attempt++) {
+    context.signal.throwIfAborted();
     try {
-      return await remote.images.create(fields, context.signal);
+      // Not ended by an interruption: MAAS could make the image after it was looked for in order to be deleted.
+      return await remote.images.create(fields, new AbortController().signal);
     } catch (error) {
       if (!(error instanceof MaasError) || error.outcome === 'refused' || attempt >= remote.limits.tries) throw error;
       await pause(error, attempt, remote.limits, context.signal);

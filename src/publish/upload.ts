@@ -1,16 +1,16 @@
 import { type Context, inPhase } from '../events.ts';
 import { humanSize } from '../formats/human.ts';
-import { fileDigest } from '../host/download.ts';
 import { type MaasLogin, resolveAccess } from './access.ts';
 import { BootResources } from './boot-resources.ts';
-import { type Candidate, changed, type Overrides, readCandidates } from './candidate.ts';
-import { checkAgainst, decide, type Existing } from './existing.ts';
+import { type Hashed, hashCandidate, type Overrides, readCandidates } from './candidate.ts';
+import { checkAgainst, decide } from './existing.ts';
+import type { Existing } from './existing-modes.ts';
 import type { ImageFields } from './image-rules.ts';
 import { LIMITS, type Limits } from './limits.ts';
 import { MaasClient } from './maas-client.ts';
 import { MaasError } from './maas-errors.ts';
 import { atLeast, type MaasVersion } from './maas-version.ts';
-import { type Hashed, sendImage } from './send.ts';
+import { sendImage } from './send.ts';
 import type { Remote } from './send-bytes.ts';
 import { waitComplete } from './wait-complete.ts';
 
@@ -74,7 +74,7 @@ export async function upload(options: UploadOptions, context: Context): Promise<
 
   const done: UploadedImage[] = [];
   for (const candidate of candidates) {
-    const image = await inPhase(context, 'digest', () => digest(candidate, context));
+    const image = await inPhase(context, 'digest', () => hashCandidate(candidate, context));
     done.push(await uploadOne(image, session, options, context));
   }
   return { maas: { url: access.base.href, version: session.version.text }, images: done };
@@ -92,13 +92,6 @@ async function connect(images: BootResources, limits: Limits, { signal }: Contex
   }
   const tellsPosition = atLeast(version, 3, 5) && (await images.regions(signal)) === 1;
   return { remote: { images, limits, tellsPosition }, version, user: user.name };
-}
-
-async function digest(candidate: Candidate, context: Context): Promise<Hashed> {
-  const sha256 = await fileDigest(candidate.path, 'sha256', context);
-  const { recordedSha256: recorded } = candidate;
-  if (recorded !== undefined && recorded.toLowerCase() !== sha256) throw changed(candidate.file);
-  return { ...candidate, sha256 };
 }
 
 async function uploadOne(

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PublishError } from '../errors.ts';
 import type { Context } from '../events.ts';
-import type { Hashed } from './send.ts';
+import type { Hashed } from './candidate.ts';
 import { type Remote, versionOf } from './send-bytes.ts';
 
 /**

@@ -18,6 +18,7 @@ test('the values of the library, no more and no fewer', () => {
       "MachineError",
       "PackError",
       "ProvisionError",
+      "PublishError",
       "RecipeError",
       "Screen",
       "Screenshots",
@@ -33,6 +34,7 @@ test('the values of the library, no more and no fewer', () => {
       "catalogueNames",
       "debugRun",
       "defineRecipe",
+      "deleteImage",
       "describeIso",
       "doctor",
       "findRunning",
@@ -40,6 +42,7 @@ test('the values of the library, no more and no fewer', () => {
       "inspect",
       "isComposeError",
       "liftFromIso",
+      "listImages",
       "loadRecipe",
       "makeSeed",
       "pack",
@@ -51,7 +54,9 @@ test('the values of the library, no more and no fewer', () => {
       "seedVolume",
       "serveAnswers",
       "startMachine",
+      "stream",
       "tapSerial",
+      "upload",
       "viewerCommand",
     ]
   `);
