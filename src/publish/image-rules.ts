@@ -1,6 +1,6 @@
 import { PublishError } from '../errors.ts';
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
-import { ARCHITECTURE, BASES, nameProblem } from '../recipe/maas-rules.ts';
+import { ARCHITECTURE, BASES, nameProblem, onlyContent } from '../recipe/maas-rules.ts';
 
 /** What MAAS is told of an image. */
 export interface ImageFields {
@@ -13,21 +13,6 @@ export interface ImageFields {
   readonly baseImage: string;
   readonly filetype: FileType;
 }
-
-type Kinds = 'tree' | 'disk';
-
-/** What MAAS deploys of each system (maascommon/osystem, get_image_filetypes). It takes other kinds and fails at deployment. */
-const DEPLOYABLE: Readonly<Record<string, readonly Kinds[]>> = {
-  custom: ['tree', 'disk'],
-  ubuntu: ['tree'],
-  centos: ['tree'],
-  rhel: ['tree'],
-  ol: ['tree'],
-  suse: ['tree'],
-  windows: ['disk'],
-  esxi: ['disk'],
-  'ubuntu-core': ['disk'],
-};
 
 /** The system of a name: `custom` for a bare word. */
 export function systemOf(name: string): string {
@@ -65,13 +50,12 @@ export function checkFields(fields: ImageFields, file: string): ImageFields {
     );
   }
   const system = systemOf(name);
-  const kinds = DEPLOYABLE[system] ?? [];
-  const kind: Kinds = FILE_TYPES[fields.filetype].content === 'tree' ? 'tree' : 'disk';
-  if (!kinds.includes(kind)) {
+  const only = onlyContent(system);
+  if (only !== undefined && (FILE_TYPES[fields.filetype].content === 'tree') !== (only === 'tree')) {
     throw new PublishError(
       'publish.filetype',
-      `Cannot upload ${file} as "${name}": MAAS deploys no ${fields.filetype} of ${system}`,
-      { hint: `As a custom image it does: give it a name without "${system}/".` },
+      `Cannot upload ${file} as "${name}": MAAS deploys ${system} from a ${only} only, not from ${fields.filetype}`,
+      { hint: `Under a name without "${system}/" it is a custom image, which may be either.` },
     );
   }
   return { ...fields, name, title: fields.title.trim(), baseImage: checkBase(fields, system, file) };
@@ -90,10 +74,10 @@ function checkBase({ baseImage }: ImageFields, system: string, file: string): st
       hint,
     });
   }
-  if (os === 'ubuntu' && /^\d/.test(series)) {
+  if (os === 'ubuntu' && !/^[a-z]+$/.test(series)) {
     throw new PublishError(
       'publish.base-image',
-      `Cannot upload ${file}: base_image "${baseImage}" has a number where MAAS takes a code name`,
+      `Cannot upload ${file}: base_image "${baseImage}" is none MAAS knows: it takes code names`,
       { hint: '22.04 is jammy, 24.04 is noble: --base-image ubuntu/noble' },
     );
   }
