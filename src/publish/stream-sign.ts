@@ -24,10 +24,14 @@ export async function openSigner(file: string, context: Context): Promise<Signer
   const folder = await temporaryFolder('compose-gpg-');
   const home = join(folder.path, 'home');
   const gpg = (args: readonly string[], input?: string): Promise<{ stdout: string }> =>
-    run('gpg', ['--homedir', home, '--batch', '--no-tty', '--quiet', '--pinentry-mode', 'loopback', ...args], {
-      signal: context.signal,
-      ...(input === undefined ? {} : { input }),
-    });
+    run(
+      'gpg',
+      ['--homedir', home, '--batch', '--no-tty', '--quiet', '--pinentry-mode', 'loopback', '--passphrase', '', ...args],
+      {
+        signal: context.signal,
+        ...(input === undefined ? {} : { input }),
+      },
+    );
   const dispose = async (): Promise<void> => {
     // The agent gpg starts would stay until it misses its folder.
     await run('gpgconf', ['--homedir', home, '--kill', 'all'], { signal: AbortSignal.timeout(10_000) }).catch(() => {});
@@ -41,12 +45,15 @@ export async function openSigner(file: string, context: Context): Promise<Signer
     if (key === undefined) throw new PublishError('stream.key', `Cannot sign with ${file}: it has no secret key`);
     const keyring = join(folder.path, 'keyring.gpg');
     await gpg(['--output', keyring, '--export', key]);
+    const sign = async (text: string): Promise<string> => {
+      const args = ['--local-user', key, '--digest-algo', 'SHA512', '--armor', '--clear-sign', '--output', '-'];
+      return (await gpg(args, text)).stdout;
+    };
+    // A key that is locked or has expired is imported like any other.
+    await sign('');
     return {
       keyring: await readFile(keyring),
-      sign: async (text) => {
-        const args = ['--local-user', key, '--digest-algo', 'SHA512', '--armor', '--clear-sign', '--output', '-'];
-        return (await gpg(args, text)).stdout;
-      },
+      sign,
       [Symbol.asyncDispose]: dispose,
     };
   } catch (cause) {

@@ -24,19 +24,16 @@ afterAll(async () => {
 });
 
 /** A store as the MAAS command line makes it, made by SQLite itself. */
-async function store(path: string, profiles: Record<string, unknown>, pragma = ''): Promise<void> {
-  const rows = Object.entries(profiles).map(
-    ([name, data]) =>
-      `INSERT INTO profiles (name, data) VALUES ('${name}', '${JSON.stringify(data).replaceAll("'", "''")}');`,
-  );
-  const table =
-    "CREATE TABLE profiles (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE CHECK (name != ''), data BLOB);";
-  await run('python3', [
-    '-c',
-    'import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).executescript(sys.argv[2])',
-    path,
-    pragma + table + rows.join(''),
-  ]);
+async function store(path: string, profiles: Record<string, unknown>): Promise<void> {
+  const make = [
+    'import json, sqlite3, sys',
+    'with sqlite3.connect(sys.argv[1]) as db:',
+    '  db.execute("CREATE TABLE profiles (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE CHECK (name != \'\'), data BLOB)")',
+    '  for name, data in json.load(open(sys.argv[2])).items():',
+    "    db.execute('INSERT INTO profiles (name, data) VALUES (?, ?)', (name, json.dumps(data)))",
+  ].join('\n');
+  await writeFile(`${path}.json`, JSON.stringify(profiles));
+  await run('python3', ['-c', make, path, `${path}.json`]);
 }
 
 /** The description of the API that a login keeps makes a profile longer than a page. */

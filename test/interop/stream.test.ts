@@ -27,6 +27,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 /** A secret key made by gpg, in a file. */
 async function secretKey(name: string, passphrase: string): Promise<string> {
   const home = await mkdtemp(join(tmpdir(), 'compose-gpg-test-'));
+  // The agent would measure for seconds how hard it can make a passphrase.
+  await writeFile(join(home, 'gpg-agent.conf'), 's2k-count 65536\n');
   const gpg = ['--homedir', home, '--batch', '--quiet', '--pinentry-mode', 'loopback', '--passphrase', passphrase];
   try {
     await run('gpg', [...gpg, '--quick-gen-key', `${name}@example`, 'ed25519', 'sign', 'never']);
