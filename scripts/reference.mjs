@@ -53,6 +53,7 @@ const EXIT = {
   PackError: 7,
   VerifyError: 8,
   PublishError: 9,
+  MaasError: 9,
   InterruptedError: 130,
 };
 
