@@ -18,7 +18,7 @@ export function checkAutoyastText(text: string, target: AnswerTarget, fragment =
   checkRoot(root, report);
   checkSections(root, release, report);
   for (const child of root.children) checkElement(child, `${child.name}`, root.attributes, report);
-  if (!fragment) checkNeeds(root, release, report);
+  if (!fragment) checkNeeds(root, target.family === 'sles' && release >= 15, report);
   return report.problems;
 }
 
@@ -129,7 +129,8 @@ function child(element: Element | undefined, ...path: readonly string[]): Elemen
   return path.reduce<Element | undefined>((at, name) => at?.children.find((one) => one.name === name), element);
 }
 
-function checkNeeds(root: Element, release: number, report: Report): void {
+/** @param several whether the medium has more than one product */
+function checkNeeds(root: Element, several: boolean, report: Report): void {
   const confirm = child(root, 'general', 'mode', 'confirm');
   if (confirm?.text.trim() !== 'false') {
     const hint = 'Set general, mode, confirm to false.';
@@ -140,7 +141,7 @@ function checkNeeds(root: Element, release: number, report: Report): void {
       hint,
     );
   }
-  if (release >= 15 && (child(root, 'software', 'products')?.children.length ?? 0) === 0) {
+  if (several && (child(root, 'software', 'products')?.children.length ?? 0) === 0) {
     const hint = 'Add to software: <products config:type="list"><product>SLES</product></products>';
     report.error(
       child(root, 'software') ?? root,

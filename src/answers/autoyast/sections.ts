@@ -8,7 +8,7 @@ const BOTH =
   `add-on audit-laf auth-client bootloader cio_ignore classes configuration_management dasd deploy_image dhcp-server
 dns-server fcoe-client files firewall firstboot ftp-server general groups host http-server iscsi-client kdump keyboard language
 login_settings mail networking nfs nfs_server nis nis_server ntp-client partitioning partitioning_advanced printer proxy report
-samba-client scripts security services-manager software sound squid ssh_import suse_register sysconfig tftp-server timezone
+samba-client samba-server scripts security services-manager software sound squid ssh_import suse_register sysconfig tftp-server timezone
 upgrade user_defaults users zfcp`.split(/\s+/);
 
 /** Sections that SLES 12 has and SLES 15 lost, and what took their place. */

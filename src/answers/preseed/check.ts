@@ -59,7 +59,7 @@ function* readLines(text: string, report: Report): Generator<Answer> {
     }
     const whole = parts.map((part, index) => (index < parts.length - 1 ? part.slice(0, -1) : part)).join('');
     if (/^\s*(#|$)/.test(whole)) continue;
-    if (/\\[ \t]+$/.test(whole.slice(-200))) {
+    if (/\\[ \t]+$/.test(whole.slice(-80))) {
       report.error(
         { line: at + 1 },
         'continuation',

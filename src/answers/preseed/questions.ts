@@ -30,11 +30,11 @@ string partman-auto/expert_recipe_file partman-auto-lvm/guided_size partman-auto
 string partman/early_command passwd/user-default-groups passwd/user-fullname passwd/username passwd/user-uid
 string pkgsel/include pkgsel/include/install_dependencies preseed/early_command preseed/include preseed/include/checksum
 string preseed/include_command preseed/late_command preseed/run preseed/run/checksum preseed/url preseed/file
-string base-installer/kernel/image base-installer/includes localechooser/supported-locales rescue/enable
+string base-installer/kernel/image base-installer/kernel/override-image base-installer/includes localechooser/supported-locales rescue/enable
 string disk-detect/iscsi/target open-iscsi/targets partman-iscsi/login/address partman-basicfilesystems/swap_size
 string debian-installer/consoledisplay
 string base-installer/kernel/altmeta
-select debian-installer/locale keyboard-configuration/xkb-keymap keymap netcfg/choose_interface
+select debconf/frontend debconf/priority debian-installer/locale keyboard-configuration/xkb-keymap keymap netcfg/choose_interface
 select mirror/country mirror/codename mirror/suite mirror/http/countries
 select mirror/protocol{ftp|http|https} netcfg/wireless_security_type netcfg/wireless_adhoc_managed time/zone
 select partman-auto/method{regular|lvm|crypto|raid} partman-auto/choose_recipe partman-auto/init_automatically_partition
@@ -50,7 +50,7 @@ boolean apt-setup/cdrom/set-first apt-setup/cdrom/set-next apt-setup/cdrom/set-f
 boolean apt-setup/disable-cdrom-entries>=11 apt-setup/enable-source-repositories apt-setup/local0/source apt-setup/local1/source
 boolean apt-setup/no_mirror apt-setup/use_mirror auto-install/enable base-installer/install-recommends
 boolean cdrom-detect/eject cdrom-detect/load_floppy clock-setup/ntp clock-setup/utc clock-setup/utc-auto
-boolean debian-installer/allow_unauthenticated debian-installer/allow_unauthenticated_ssl debian-installer/exit/halt
+boolean console-setup/ask_detect partman/confirm_write_new_label debian-installer/allow_unauthenticated debian-installer/allow_unauthenticated_ssl debian-installer/exit/halt
 boolean debian-installer/exit/poweroff debian-installer/framebuffer debian-installer/splash
 boolean finish-install/keep-consoles grub-installer/force-efi-extra-removable grub-installer/make_active
 boolean grub-installer/only_debian grub-installer/skip grub-installer/with_other_os

@@ -74,6 +74,7 @@ export class ShapeChecker {
     const { report, release, releaseName, unknownKeys } = this.#options;
     this.#duplicates(node, path);
     for (const { key, keyNode, value } of entries) {
+      if (report.full) return;
       const at = this.#text.place(keyNode);
       const field = record.fields.get(key);
       const name = path === '' ? key : `${path}.${key}`;

@@ -23,6 +23,7 @@ export interface Entry {
 export class ParsedText {
   readonly #document: Document;
   readonly #lines: LineCounter;
+  readonly #entries = new WeakMap<object, Entry[]>();
 
   constructor(document: Document, lines: LineCounter) {
     this.#document = document;
@@ -49,6 +50,8 @@ export class ParsedText {
   entries(node: unknown): Entry[] | undefined {
     const map = this.resolve(node);
     if (!isMap(map)) return undefined;
+    const known = this.#entries.get(map);
+    if (known !== undefined) return known;
     const own: Entry[] = [];
     const merged: Entry[] = [];
     for (const item of map.items) {
@@ -63,7 +66,9 @@ export class ParsedText {
       }
     }
     const said = new Set(own.map(({ key }) => key));
-    return [...own, ...merged.filter(({ key }) => !said.has(key))];
+    const entries = [...own, ...merged.filter(({ key }) => !said.has(key))];
+    this.#entries.set(map, entries);
+    return entries;
   }
 
   /** Items of a list; undefined for what is none. */
@@ -88,12 +93,31 @@ export class ParsedText {
   }
 }
 
+/** The parser calls itself for each, and slows down with them. */
+const DEEPEST_BRACKETS = 1000;
+
+/** How many brackets and braces are open at once at most; those in texts count as well. */
+function deepest(text: string): number {
+  let open = 0;
+  let most = 0;
+  for (let at = 0; at < text.length; at++) {
+    const character = text.charCodeAt(at);
+    if (character === 0x5b || character === 0x7b) most = Math.max(most, ++open);
+    else if ((character === 0x5d || character === 0x7d) && open > 0) open--;
+  }
+  return most;
+}
+
 /**
  * @param dialect `yaml-1.1`, where `yes` is true, is what PyYAML reads, and so cloud-init and Ubuntu's installer
  * @returns undefined where nothing can be made of it; why is in the report
  */
 export function parseText(text: string, dialect: 'yaml-1.1' | 'json', report: Report): ParsedText | undefined {
   const lines = new LineCounter();
+  if (deepest(text) > DEEPEST_BRACKETS) {
+    report.error({ line: 1 }, 'syntax', `its brackets are nested deeper than ${DEEPEST_BRACKETS}`);
+    return undefined;
+  }
   try {
     const document = parseDocument(text, {
       lineCounter: lines,
