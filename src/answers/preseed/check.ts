@@ -69,7 +69,15 @@ function* readLines(text: string, report: Report): Generator<Answer> {
     }
     const match = /^\s*(\S+)(?:\s+(\S+)(?:\s+(\S+)(?:\s(.*))?)?)?/.exec(whole);
     const [, owner = '', name = '', type = '', value = ''] = match ?? [];
-    yield { owner, name, type, value, line, column: whole.length - whole.trimStart().length + 1 };
+    // What is left of the indentation of a continued value means nothing.
+    yield {
+      owner,
+      name,
+      type,
+      value: parts.length > 1 ? value.trim() : value,
+      line,
+      column: whole.length - whole.trimStart().length + 1,
+    };
   }
 }
 
