@@ -1,5 +1,7 @@
 /** The public face of compose: every verb is a function with options, an AbortSignal and typed events. */
 
+export type { AnswerProblem, AnswerTarget, CheckedLanguage } from './answers/check.ts';
+export { CHECKED_LANGUAGES, checkAnswerText } from './answers/check.ts';
 export type { BuildOptions, BuildResult } from './build/build.ts';
 export { build } from './build/build.ts';
 export type { BuildLimits, BuildOutcome } from './build/build-many.ts';
@@ -65,7 +67,10 @@ export { pack } from './pack/pack.ts';
 export type { PackageRecord, SbomFormat } from './pack/package-records.ts';
 export type { Artifact, MaasEntry } from './pack/records.ts';
 export type { TreeManifest } from './pack/tree-manifest.ts';
+export type { FileProblem } from './recipe/answer-problems.ts';
 export { catalogueNames } from './recipe/catalogue.ts';
+export type { AnswerFileOptions, CheckedAnswers } from './recipe/check-recipe.ts';
+export { checkAnswerFile, checkRecipe } from './recipe/check-recipe.ts';
 export { loadRecipe } from './recipe/load.ts';
 export type { Plan, PlanOptions } from './recipe/plan.ts';
 export { plan } from './recipe/plan.ts';

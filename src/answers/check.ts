@@ -5,14 +5,14 @@ import { checkAutoyastText } from './autoyast/check.ts';
 import { checkCloudConfigText } from './cloud-config/check.ts';
 import { checkKickstartText } from './kickstart/check.ts';
 import { checkPreseedText } from './preseed/check.ts';
-import type { AnswerLanguage, AnswerProblem, AnswerTarget } from './problem.ts';
+import type { AnswerProblem, AnswerTarget, CheckedLanguage } from './problem.ts';
 
-export type { AnswerLanguage, AnswerProblem, AnswerTarget } from './problem.ts';
-export { ANSWER_LANGUAGES } from './problem.ts';
+export type { AnswerProblem, AnswerTarget, CheckedLanguage } from './problem.ts';
+export { CHECKED_LANGUAGES } from './problem.ts';
 
 type Check = (text: string, target: AnswerTarget, fragment: boolean) => readonly AnswerProblem[];
 
-const CHECKS: Readonly<Record<AnswerLanguage, Check>> = {
+const CHECKS: Readonly<Record<CheckedLanguage, Check>> = {
   kickstart: checkKickstartText,
   preseed: checkPreseedText,
   autoinstall: checkAutoinstallText,
@@ -29,7 +29,7 @@ const LONGEST = 4 * 1024 * 1024;
  * @param options.fragment an operator's addition to a whole file: what a file must have need not be in it
  */
 export function checkAnswerText(
-  language: AnswerLanguage,
+  language: CheckedLanguage,
   text: string,
   target: AnswerTarget,
   { fragment = false }: { readonly fragment?: boolean } = {},
@@ -44,7 +44,7 @@ export function checkAnswerText(
 }
 
 /** The language an installer of `family` and `version` reads; undefined where none is known. */
-export function languageOf({ family, version }: AnswerTarget): AnswerLanguage | undefined {
+export function languageOf({ family, version }: AnswerTarget): CheckedLanguage | undefined {
   if (['el', 'rhel', 'centos', 'almalinux', 'rocky', 'ol', 'fedora', 'openeuler'].includes(family)) return 'kickstart';
   if (family === 'debian') return 'preseed';
   if (family === 'ubuntu') return 'autoinstall';

@@ -2,8 +2,8 @@
 import { nearest } from '../formats/suggest.ts';
 
 /** What an answer file is written in; `cloud-config` is cloud-init's user data. */
-export const ANSWER_LANGUAGES = ['kickstart', 'preseed', 'autoinstall', 'cloud-config', 'autoyast', 'agama'] as const;
-export type AnswerLanguage = (typeof ANSWER_LANGUAGES)[number];
+export const CHECKED_LANGUAGES = ['kickstart', 'preseed', 'autoinstall', 'cloud-config', 'autoyast', 'agama'] as const;
+export type CheckedLanguage = (typeof CHECKED_LANGUAGES)[number];
 
 /** The installer that will read the file. */
 export interface AnswerTarget {
@@ -41,10 +41,10 @@ const MOST_PROBLEMS = 100;
 
 /** Takes the problems of one file; the first hundred are kept. */
 export class Report {
-  readonly #language: AnswerLanguage;
+  readonly #language: CheckedLanguage;
   readonly #problems: AnswerProblem[] = [];
 
-  constructor(language: AnswerLanguage) {
+  constructor(language: CheckedLanguage) {
     this.#language = language;
   }
 

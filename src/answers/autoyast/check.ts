@@ -6,20 +6,30 @@ import { type Element, readXml } from './xml.ts';
 const NAMESPACE = 'http://www.suse.com/1.0/yast2ns';
 const CONFIG_NAMESPACE = 'http://www.suse.com/1.0/configns';
 
+const WRAPPER = `<profile xmlns="${NAMESPACE}" xmlns:config="${CONFIG_NAMESPACE}">`;
+
 /** @param fragment an operator's addition: a profile that need not have everything */
 export function checkAutoyastText(text: string, target: AnswerTarget, fragment = false): readonly AnswerProblem[] {
   const report = new Report('autoyast');
-  const root = readXml(text);
+  // Sections alone are an addition as good as a profile that holds them.
+  const bare = fragment && !text.includes('<profile');
+  const root = readXml(bare ? `${WRAPPER}${text}</profile>` : text);
   if ('broken' in root) {
     report.error(root, 'syntax', root.broken);
-    return report.problems;
+    return bare ? report.problems.map(unwrapped) : report.problems;
   }
   const release = Number.parseInt(target.version, 10);
   checkRoot(root, report);
   checkSections(root, release, report);
   for (const child of root.children) checkElement(child, `${child.name}`, root.attributes, report);
   if (!fragment) checkNeeds(root, target.family === 'sles' && release >= 15, report);
-  return report.problems;
+  return bare ? report.problems.map(unwrapped) : report.problems;
+}
+
+/** Places in the first line are behind the wrapper. */
+function unwrapped(problem: AnswerProblem): AnswerProblem {
+  const { line, column } = problem;
+  return line > 1 || column === undefined ? problem : { ...problem, column: Math.max(1, column - WRAPPER.length) };
 }
 
 function checkRoot(root: Element, report: Report): void {
