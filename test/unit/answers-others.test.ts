@@ -16,10 +16,11 @@ function mutants(language: CheckedLanguage, target: AnswerTarget, text: string, 
       shown,
     ).toEqual([code.includes('.') ? code : `${language}.${code}`]);
     expect(found[0]?.message, reason).toMatch(message);
+    // What is missing has the place of what should hold it.
+    if (/missing|no-root|conflict|unanswered|mixed|not-json|jsonnet/.test(code) || instead === '') return;
     const first = text.slice(0, text.indexOf(piece)).split('\n').length;
-    const last = first + instead.split('\n').length - 1;
-    if ((found[0]?.line ?? 0) > 1) expect(found[0]?.line, reason).toBeGreaterThanOrEqual(first);
-    expect(found[0]?.line, reason).toBeLessThanOrEqual(Math.max(last, first + piece.split('\n').length));
+    expect(found[0]?.line, reason).toBeGreaterThanOrEqual(first);
+    expect(found[0]?.line, reason).toBeLessThanOrEqual(first + instead.split('\n').length);
   });
 }
 
@@ -59,7 +60,7 @@ mutants('preseed', { family: 'debian', version: '11' }, PRESEED, [
   ['unanswered', 'd-i time/zone string Etc/UTC\n', '', /priority=critical/, 'asked below critical'],
   ['blanks', 'd-i netcfg/get_hostname string guest', 'd-i netcfg/get_hostname string  guest', /blanks/, 'two blanks'],
   ['continuation', 'enable ssh; \\\n', 'enable ssh; \\ \n#', /backslash/, 'a blank behind the backslash'],
-  ['repeated', 'd-i time/zone', 'd-i clock-setup/utc boolean false\nd-i time/zone', /line 13/, 'two answers'],
+  ['repeated', 'd-i time/zone', 'd-i clock-setup/utc boolean false\nd-i time/zone', /already/, 'two answers'],
 ]);
 
 test('for LVM its own confirmations are needed', () => {

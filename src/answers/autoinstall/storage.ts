@@ -14,7 +14,7 @@ export function checkStorageActions(
   checker: ShapeChecker,
   report: Report,
 ): void {
-  const ids = new Map<string, string>();
+  const ids = new Set<string>();
   let root = false;
   for (const [index, action] of (document.items(config) ?? []).entries()) {
     const path = `storage.config[${index}]`;
@@ -23,6 +23,7 @@ export function checkStorageActions(
     if (!(ACTION_TYPES as readonly string[]).includes(type)) {
       const at = document.place(document.get(action, 'type'));
       report.error(at, 'action', `${path} has no type ${shown(type)}`, meant(type, ACTION_TYPES));
+      addId(document, action, path, ids, report);
       continue;
     }
     checker.check(action, { is: 'named', name: type }, path);
@@ -30,14 +31,9 @@ export function checkStorageActions(
       const id = document.scalar(node);
       if (typeof id !== 'string' || ids.has(id) || (key === 'device' && type === 'disk')) continue;
       const why = `${path}.${key} names ${shown(id)}, which no action before it makes`;
-      report.error(document.place(node), 'reference', why, meant(id, ids.keys()));
+      report.error(document.place(node), 'reference', why, meant(id, ids));
     }
-    const id = document.scalar(document.get(action, 'id'));
-    if (typeof id === 'string') {
-      if (ids.has(id))
-        report.error(document.place(document.get(action, 'id')), 'duplicate-id', `${path} is a second ${shown(id)}`);
-      ids.set(id, type);
-    }
+    addId(document, action, path, ids, report);
     const place = document.scalar(document.get(action, type === 'zpool' ? 'mountpoint' : 'path'));
     root ||= (type === 'mount' || type === 'zpool') && place === '/';
     root ||= type === 'zfs';
@@ -57,4 +53,12 @@ function references(document: ParsedText, action: unknown): { key: string; node:
     if (LISTS.includes(key)) return (document.items(value) ?? []).map((node) => ({ key, node }));
     return REFERENCES.includes(key) ? [{ key, node: value }] : [];
   });
+}
+
+function addId(document: ParsedText, action: unknown, path: string, ids: Set<string>, report: Report): void {
+  const node = document.get(action, 'id');
+  const id = document.scalar(node);
+  if (typeof id !== 'string') return;
+  if (ids.has(id)) report.error(document.place(node), 'duplicate-id', `${path} is a second ${shown(id)}`);
+  ids.add(id);
 }

@@ -42,7 +42,7 @@ cloud-config = {
   apt: { preserve_sources_list: b, disable_suites: [s], primary: [@mirror], security: [@mirror], add_apt_repo_match: s,
     debconf_selections: <s>, sources_list: s, conf: s, https_proxy: s, http_proxy: s, proxy: s, ftp_proxy: s, sources: <@apt-source> },
   apt_pipelining: i | b | s,
-  autoinstall: { version!: i, * },
+  autoinstall: any,
   bootcmd: [@command],
   byobu_by_default: "enable-system" | "enable-user" | "disable-system" | "disable-user" | "enable" | "disable" | "user" | "system",
   ca_certs: @ca, ca-certs~ca_certs: @ca,

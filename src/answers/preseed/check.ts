@@ -59,7 +59,8 @@ function* readLines(text: string, report: Report): Generator<Answer> {
     }
     const whole = parts.map((part, index) => (index < parts.length - 1 ? part.slice(0, -1) : part)).join('');
     if (/^\s*(#|$)/.test(whole)) continue;
-    if (/\\[ \t]+$/.test(whole.slice(-80))) {
+    const broken = /\\[ \t]+$/.test(whole.slice(-80));
+    if (broken) {
       report.error(
         { line: at + 1 },
         'continuation',
@@ -74,7 +75,7 @@ function* readLines(text: string, report: Report): Generator<Answer> {
       owner,
       name,
       type,
-      value: parts.length > 1 ? value.trim() : value,
+      value: parts.length > 1 || broken ? value.trim() : value,
       line,
       column: whole.length - whole.trimStart().length + 1,
     };

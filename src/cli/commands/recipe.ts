@@ -34,7 +34,7 @@ export const recipeVerb: Verb<Flags> = {
     const { checkAnswerFile, checkRecipe } = await import('../../recipe/check-recipe.ts');
     const { problemLine } = await import('../../recipe/answer-problems.ts');
     const { language, fragment, recipe: file, for: release } = flags;
-    const bare = release !== undefined || language !== undefined;
+    const bare = release !== undefined || language !== undefined || ANSWER_FILE.test(file);
     const checked = bare ? checkAnswerFile({ file, release, language, fragment }) : checkRecipe(planOptions(flags));
     const { problems, errors, warnings } = checked;
     const text = [
@@ -44,6 +44,9 @@ export const recipeVerb: Verb<Flags> = {
     return { data: checked, text: text.join('\n'), ...(errors > 0 && { exitCode: 2 }) };
   },
 };
+
+/** Names that no recipe has. */
+const ANSWER_FILE = /\.(ks|cfg|preseed|xml|jsonnet)$|(^|\/)user-data$/;
 
 function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
