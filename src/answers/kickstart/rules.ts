@@ -39,9 +39,11 @@ const SYSTEM_RULES: Readonly<Record<string, Rule>> = {
   rhsm: ({ options }, wrong) => {
     if (options.get('--activation-key') === '') wrong('option-value', 'rhsm --activation-key is empty');
   },
-  rootpw: ({ words, options }, wrong) => {
-    if (words.length > 0 || options.has('--lock')) return;
-    wrong('missing-argument', 'rootpw has no password', 'Give one with --iscrypted, or --lock.');
+  rootpw: ({ words, options }, wrong, release) => {
+    // EL 6 wants a word even where it locks the account.
+    const old = release?.line === 'el' && release.number === 6;
+    if (words.length > 0 || (options.has('--lock') && !old)) return;
+    wrong('missing-argument', 'rootpw has no password', 'Give one with --iscrypted; "!" is none.');
   },
   selinux: (command, wrong) => exactlyOne(command, ['--disabled', '--enforcing', '--permissive'], wrong),
   services: (command, wrong) => atLeastOne(command, ['--disabled', '--enabled'], wrong),
