@@ -114,7 +114,7 @@ function checkAnswer(answer: Answer, release: number, report: Report): void {
     return;
   }
   if (question.since > release) {
-    report.error(answer, 'later-question', `${name} is asked since Debian ${question.since}, not in ${release}`);
+    report.warn(answer, 'later-question', `${name} is asked since Debian ${question.since}, not in ${release}`);
   }
   if (type !== question.type && type !== 'seen' && !interchangeable(type, question.type)) {
     report.error(answer, 'question-type', `${name} is of type ${question.type}, not ${type}`);

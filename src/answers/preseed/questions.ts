@@ -15,7 +15,7 @@ export interface Question {
 /** A line a type: names, `>=12` behind a name for those that came later, `{a|b}` for those with few values. */
 const TABLE = `
 string anna/choose_modules_lowmem apt-setup/local0/comment apt-setup/local0/key apt-setup/local0/repository
-string apt-setup/local1/comment apt-setup/local1/key apt-setup/local1/repository apt-setup/security_host apt-setup/volatile_host
+string apt-setup/local1/comment apt-setup/local1/key apt-setup/local1/repository apt-setup/security_host apt-setup/security_path apt-setup/volatile_host
 string auto-install/classes auto-install/defaultroot clock-setup/ntp-server debian-installer/add-kernel-opts
 string debian-installer/country debian-installer/language grub-installer/bootdev grub-installer/password-crypted
 string hw-detect/start_pcmcia keyboard-configuration/layoutcode keyboard-configuration/modelcode
@@ -47,10 +47,10 @@ select keyboard-configuration/compose console-setup/codeset47 console-setup/char
 string partman/default_filesystem partman-partitioning/default_label
 boolean anna/no_kernel_modules apt-setup/backports apt-setup/contrib apt-setup/non-free apt-setup/non-free-firmware>=12
 boolean apt-setup/cdrom/set-first apt-setup/cdrom/set-next apt-setup/cdrom/set-failed apt-setup/cdrom/set-double
-boolean apt-setup/disable-cdrom-entries>=11 apt-setup/enable-source-repositories apt-setup/local0/source apt-setup/local1/source
+boolean apt-setup/disable-cdrom-entries apt-setup/enable-source-repositories apt-setup/local0/source apt-setup/local1/source
 boolean apt-setup/no_mirror apt-setup/use_mirror auto-install/enable base-installer/install-recommends
 boolean cdrom-detect/eject cdrom-detect/load_floppy clock-setup/ntp clock-setup/utc clock-setup/utc-auto
-boolean console-setup/ask_detect partman/confirm_write_new_label debian-installer/allow_unauthenticated debian-installer/allow_unauthenticated_ssl debian-installer/exit/halt
+boolean console-setup/ask_detect partman-basicmethods/method_only partman/confirm_write_new_label debian-installer/allow_unauthenticated debian-installer/allow_unauthenticated_ssl debian-installer/exit/halt
 boolean debian-installer/exit/poweroff debian-installer/framebuffer debian-installer/splash
 boolean finish-install/keep-consoles grub-installer/force-efi-extra-removable grub-installer/make_active
 boolean grub-installer/only_debian grub-installer/skip grub-installer/with_other_os
