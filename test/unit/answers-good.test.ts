@@ -40,7 +40,7 @@ const HOSTILE: readonly (readonly [reason: string, text: string])[] = [
   ['dashes', `%packages\n@a${' -'.repeat(1 << 19)}`],
   ['continued lines', 'd-i a/b string \\\n'.repeat(1 << 16)],
   ['questions nobody knows', 'd-i partman/confirn boolean tru\n'.repeat(1 << 15)],
-  ['keys in thousands', Array.from({ length: 1 << 14 }, (_, at) => `k${at}:`).join('\n')],
+  ['keys in thousands', Array.from({ length: 1 << 16 }, (_, at) => `k${at}:`).join('\n')],
   ['the same key', 'autoinstall: {}\n'.repeat(1 << 13)],
   ['brackets in brackets', '['.repeat(1 << 20)],
   ['braces in braces', '{"a":'.repeat(1 << 18)],
