@@ -73,7 +73,15 @@ logical-volume = { generate!: @which | { logicalVolumes!: @which, encryption: @e
   | { pool!: b, alias: s, name: s, size: @size, stripes: i, stripeSize: @bytes, encryption: @encryption }
   | { usedPool!: s, name: s, size: @size, encryption: @encryption, filesystem: @filesystem }
   | { name: s, search: @search, size: @size, stripes: i, stripeSize: @bytes, encryption: @encryption, filesystem: @filesystem }
-search = s | { condition: { * }, sort: s | { * } | [s | { * }], max: i, ifNotFound: "skip" | "error" | "create" }
+search = s | { condition: @condition, sort: s | { * } | [s | { * }], max: i, ifNotFound: "skip" | "error" | "create" }
+condition = { name!: s } | { driver!: s } | { boss!: b } | { number!: i } | { id!: s }
+  | { size!: @bytes | { equal!: @bytes } | { greater!: @bytes } | { less!: @bytes } }
+  | { filesystem!: "any" | "none" | @filesystem-condition }
+  | { partitions!: "any" | "none" | { any!: @condition } | { none!: @condition } | { all!: @condition }
+    | { count!: { condition: @condition, min: i, max: i } } }
+  | { and!: [@condition] } | { or!: [@condition] } | { not!: @condition }
+filesystem-condition = { type!: @filesystem-name | { btrfs!: { snapshots: b } } } | { label!: s }
+  | { and!: [@filesystem-condition] } | { or!: [@filesystem-condition] } | { not!: @filesystem-condition }
 bytes = s | i
 size = @bytes | [@bytes] | { min!: @bytes, max: @bytes }
 encryption = "protected_swap" | "secure_swap" | "random_swap" | "protectedSwap" | "secureSwap" | "randomSwap"

@@ -10,8 +10,6 @@ export interface ShapeOptions {
   readonly release: string;
   /** The release in messages: `Ubuntu 22.04`. */
   readonly releaseName: string;
-  /** Whether what does not know a key passes over it, which is a warning, or refuses it. @default refuses */
-  readonly unknownKeys?: 'warn' | 'refuse';
 }
 
 /** Aliases of aliases unfold without end. */
@@ -65,13 +63,15 @@ export class ShapeChecker {
     const records = fitting.filter((one) => one.is === 'record');
     const entries = this.#text.entries(node) ?? [];
     const given = new Set(entries.map(({ key }) => key));
-    // Of several forms the one is meant that has what it requires.
+    // Of several forms the one is meant that has what it requires, else the one that knows most of the keys.
     const complete = records.find(({ fields }) =>
       [...fields].every(([key, { required }]) => !required || given.has(key)),
     );
-    const record = complete ?? records[0];
+    const knows = ({ fields }: { readonly fields: ReadonlyMap<string, unknown> }): number =>
+      [...given].filter((key) => fields.has(key)).length;
+    const record = complete ?? [...records].sort((a, b) => knows(b) - knows(a))[0];
     if (record === undefined) return;
-    const { report, release, releaseName, unknownKeys } = this.#options;
+    const { report, release, releaseName } = this.#options;
     this.#duplicates(node, path);
     for (const { key, keyNode, value } of entries) {
       if (report.full) return;
@@ -82,8 +82,7 @@ export class ShapeChecker {
         if (record.open) continue;
         const hint = meant(key, record.fields.keys());
         const message = `unknown key ${shown(key)}${path === '' ? '' : ` in ${path}`}`;
-        if (unknownKeys === 'warn') report.warn(at, 'unknown-key', message, hint);
-        else report.error(at, 'unknown-key', message, hint);
+        report.error(at, 'unknown-key', message, hint);
         continue;
       }
       if (field.since !== undefined && isBefore(release, field.since)) {
