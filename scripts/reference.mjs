@@ -18,6 +18,7 @@ const VERBS = [
   'inspect',
   'upload',
   'stream',
+  'recipe',
   'seed',
   'bench',
   'debug',

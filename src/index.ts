@@ -1,5 +1,7 @@
 /** The public face of compose: every verb is a function with options, an AbortSignal and typed events. */
 
+export type { AnswerProblem, AnswerTarget, CheckedLanguage } from './answers/check.ts';
+export { CHECKED_LANGUAGES, checkAnswerText } from './answers/check.ts';
 export type { BuildOptions, BuildResult } from './build/build.ts';
 export { build } from './build/build.ts';
 export type { BuildLimits, BuildOutcome } from './build/build-many.ts';
@@ -75,7 +77,10 @@ export type { StreamedProduct, StreamOptions, StreamReport } from './publish/str
 export { stream } from './publish/stream.ts';
 export type { UploadedImage, UploadOptions, UploadReport } from './publish/upload.ts';
 export { upload } from './publish/upload.ts';
+export type { FileProblem } from './recipe/answer-problems.ts';
 export { catalogueNames } from './recipe/catalogue.ts';
+export type { AnswerFileOptions, CheckedAnswers } from './recipe/check-recipe.ts';
+export { checkAnswerFile, checkRecipe } from './recipe/check-recipe.ts';
 export { loadRecipe } from './recipe/load.ts';
 export type { Plan, PlanOptions } from './recipe/plan.ts';
 export { plan } from './recipe/plan.ts';

@@ -12,6 +12,7 @@ import { debugVerb } from './commands/debug.ts';
 import { doctorVerb } from './commands/doctor.ts';
 import { inspectVerb } from './commands/inspect.ts';
 import { packVerb } from './commands/pack.ts';
+import { recipeVerb } from './commands/recipe.ts';
 import { seedVerb } from './commands/seed.ts';
 import { streamVerb } from './commands/stream.ts';
 import { uploadVerb } from './commands/upload.ts';
@@ -23,6 +24,7 @@ const VERBS = [
   show,
   planVerb,
   buildVerb,
+  recipeVerb,
   attachVerb,
   packVerb,
   inspectVerb,
@@ -75,7 +77,7 @@ function complete(argv: readonly string[]) {
   };
 }
 
-const TAKES_RECIPE = new Set(['show', 'plan', 'build', 'doctor']);
+const TAKES_RECIPE = new Set(['show', 'plan', 'build', 'doctor', 'check']);
 
 try {
   await main(hideBin(process.argv));

@@ -9,6 +9,7 @@ const src = join(packageRoot(), 'src');
 test('the values of the library, no more and no fewer', () => {
   expect(Object.keys(library).sort()).toMatchInlineSnapshot(`
     [
+      "CHECKED_LANGUAGES",
       "ComposeError",
       "EVENT_VERSION",
       "FormatError",
@@ -32,6 +33,9 @@ test('the values of the library, no more and no fewer', () => {
       "build",
       "buildMany",
       "catalogueNames",
+      "checkAnswerFile",
+      "checkAnswerText",
+      "checkRecipe",
       "debugRun",
       "defineRecipe",
       "deleteImage",
