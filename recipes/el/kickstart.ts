@@ -1,0 +1,124 @@
+/** The kickstart of a release: pure, from typed values, by the rules of the Anaconda that reads it. */
+import { RecipeError } from '../../src/errors.ts';
+import type { AnswerInputs } from '../../src/recipe/answer-inputs.ts';
+import { listOf } from '../../src/recipe/variables.ts';
+import { type KickstartLine, kickstartText, line, section } from './kickstart-text.ts';
+import { packageLines } from './packages.ts';
+import { DISK, partitions } from './partitions.ts';
+import { RPM_ARCH, type Release } from './releases.ts';
+import { RULES, type Rules } from './rules.ts';
+
+/** Texts of the scripts that run in the installed system, at the end of the installation. */
+export interface Scripts {
+  /** Of every image. */
+  readonly post: string;
+}
+
+/**
+ * @param inputs `values` has the variables of the catalogue's entry
+ * @throws RecipeError `kickstart.value`, `kickstart.package`, `kickstart.repository`
+ */
+export function kickstart(release: Release, inputs: AnswerInputs, scripts: Scripts): string {
+  const { values, arch, firmware, layout, packages, proxy, custom } = inputs;
+  const rules = RULES[release.anaconda];
+  const fips = values.fips === '1';
+  const { kernel } = values;
+  const more = { arch, kernel: kernel === '' ? undefined : kernel, fips, more: packages };
+  return kickstartText(
+    {
+      title: `${release.title} for ${arch}, made by compose`,
+      commands: [
+        line('cmdline'),
+        ...system(rules, values),
+        ...sources(release, inputs, proxy),
+        line('ignoredisk', [['only-use', DISK]]),
+        line('zerombr'),
+        line('clearpart', [
+          ['all', true],
+          ['initlabel', true],
+          ['drives', DISK],
+        ]),
+        bootLoader(rules, fips),
+        ...partitions({ firmware, layout }, rules),
+        line('poweroff'),
+      ],
+      sections: [
+        section('%packages', packageLines(more, rules)),
+        section('%post --erroronfail', scripts.post.trimEnd().split('\n')),
+      ],
+    },
+    custom,
+  );
+}
+
+function system(rules: Rules, { timezone = 'Etc/UTC', locale = 'en_US.UTF-8', keyboard = 'us' }: AnswerInputs['values']) {
+  return [
+    ...(rules.eula ? [line('eula', [['agreed', true]])] : []),
+    line('firstboot', [['disable', true]]),
+    line('skipx'),
+    line('lang', [], locale),
+    line('keyboard', [], keyboard),
+    line('timezone', [['utc', true]], timezone),
+    line('network', [
+      ['bootproto', 'dhcp'],
+      ['device', rules.legacy ? 'eth0' : 'link'],
+      ['activate', !rules.legacy],
+      ['onboot', 'yes'],
+    ]),
+    line('firewall', [
+      ['enabled', true],
+      ['service', 'ssh'],
+    ]),
+    line('selinux', [['enforcing', true]]),
+    // EL 6 wants a word to lock; this one is no password's digest.
+    rules.lockAlone
+      ? line('rootpw', [['lock', true]])
+      : line(
+          'rootpw',
+          [
+            ['lock', true],
+            ['iscrypted', true],
+          ],
+          '*',
+        ),
+    line('services', [['enabled', 'sshd']]),
+  ];
+}
+
+function sources(release: Release, { arch, values }: AnswerInputs, proxy: string | undefined): KickstartLine[] {
+  const { mirror, epel_mirror: epel } = values;
+  const without = (address: string | undefined): string | undefined => address?.replace(/\/+$/, '') || undefined;
+  const { source, repositories } = release.origins({
+    arch: RPM_ARCH[arch],
+    mirror: without(mirror),
+    epel: without(epel),
+  });
+  const more = listOf(values.extra_repositories ?? '').map(extraRepository);
+  return [source, ...repositories, ...more].map((one) => {
+    const fetched = proxy !== undefined && /=(https?|ftp):|="(https?|ftp):/.test(one.text);
+    return fetched ? { ...one, text: `${one.text} ${line('', [['proxy', proxy]]).text.trim()}` } : one;
+  });
+}
+
+/** For the installation; the image has it only where one of its packages brings it. */
+function extraRepository(given: string): KickstartLine {
+  const [, name, address] = /^([\w.-]+)=((?:https?|ftp|file):\/\/\S+)$/.exec(given) ?? [];
+  if (name !== undefined && address !== undefined) {
+    return line('repo', [
+      ['name', name],
+      ['baseurl', address],
+    ]);
+  }
+  throw new RecipeError('kickstart.repository', `Cannot add the repository ${JSON.stringify(given)}: it is not name=address`, {
+    hint: 'For instance: --set extra_repositories=epel=https://dl.fedoraproject.org/pub/epel/9/Everything/x86_64',
+  });
+}
+
+function bootLoader(rules: Rules, fips: boolean): KickstartLine {
+  return line('bootloader', [
+    ['location', 'mbr'],
+    [rules.legacy ? 'driveorder' : 'boot-drive', DISK],
+    ['timeout', 1],
+    ['append', fips && rules.fips === 'package' ? 'fips=1' : undefined],
+  ]);
+}

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Packages from Red Hat, while the guest is registered: the registration and all it left ends with this step.
+set -eu
+
+if [ -z "$RHSM_ORGANIZATION" ] || [ -z "$RHSM_ACTIVATION_KEY" ]; then
+    [ -z "$RHSM_PACKAGES" ] || { echo 'rhsm_packages needs rhsm_organization and rhsm_activation_key' >&2; exit 1; }
+    exit 0
+fi
+
+leave() {
+    status=$?
+    trap - EXIT
+    subscription-manager unregister || status=1
+    subscription-manager clean || status=1
+    rm -rf /etc/pki/consumer/* /etc/pki/entitlement/* /var/lib/rhsm/cache/* /var/log/rhsm/* /etc/yum.repos.d/redhat.repo
+    exit "$status"
+}
+trap leave EXIT
+trap 'exit 1' HUP INT TERM
+
+subscription-manager register --org="$RHSM_ORGANIZATION" --activationkey="$RHSM_ACTIVATION_KEY"
+if command -v dnf > /dev/null; then tool=dnf; else tool=yum; fi
+[ "$RHSM_UPDATE" != true ] || "$tool" -y upgrade
+# shellcheck disable=SC2086 -- names, one after another
+[ -z "$RHSM_PACKAGES" ] || "$tool" -y install $RHSM_PACKAGES
