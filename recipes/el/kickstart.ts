@@ -1,6 +1,7 @@
 /** The kickstart of a release: pure, from typed values, by the rules of the Anaconda that reads it. */
 import { RecipeError } from '../../src/errors.ts';
 import type { AnswerInputs } from '../../src/recipe/answer-inputs.ts';
+import { FILE_TYPES } from '../../src/pack/filetypes.ts';
 import { listOf } from '../../src/recipe/variables.ts';
 import { type KickstartLine, kickstartText, line, section } from './kickstart-text.ts';
 import { packageLines } from './packages.ts';
@@ -8,10 +9,14 @@ import { DISK, partitions } from './partitions.ts';
 import { RPM_ARCH, type Release } from './releases.ts';
 import { RULES, type Rules } from './rules.ts';
 
-/** Texts of the scripts that run in the installed system, at the end of the installation. */
+/** Texts of the files that become part of the installed system, or run in it at the end of the installation. */
 export interface Scripts {
-  /** Of every image. */
+  /** Runs for every image. */
   readonly post: string;
+  /** Curtin's hooks, by the systems they are for. */
+  readonly hooks: Readonly<Record<'el' | 'el6', string>>;
+  /** Runs on a deployed disk whose root is a logical volume. */
+  readonly growLvm: string;
 }
 
 /**
@@ -44,11 +49,59 @@ export function kickstart(release: Release, inputs: AnswerInputs, scripts: Scrip
       ],
       sections: [
         section('%packages', packageLines(more, rules)),
-        section('%post --erroronfail', scripts.post.trimEnd().split('\n')),
+        post(scripts.post),
+        ...hooks(release, inputs, scripts),
+        ...(layout === 'lvm' ? [post(growing(scripts.growLvm))] : []),
       ],
     },
     custom,
   );
+}
+
+function post(script: string): string {
+  return section('%post --erroronfail', script.trimEnd().split('\n'));
+}
+
+/**
+ * A tree needs hooks where curtin has no steps for it; a disk always, as those that are built in empty its fstab.
+ */
+function hooks({ treeHooks }: Release, { outputs }: AnswerInputs, scripts: Scripts): string[] {
+  const disk = outputs.some((type) => FILE_TYPES[type].content !== 'tree');
+  if (treeHooks === 'none' && !disk) return [];
+  const text = scripts.hooks[treeHooks === 'el6' ? 'el6' : 'el'];
+  return [post(['set -eu', 'mkdir /curtin', ...written('/curtin/curtin-hooks', text, '0755')].join('\n'))];
+}
+
+/** Nothing else makes a logical volume larger on a deployed disk: cloud-init grows partitions and plain file systems. */
+function growing(script: string): string {
+  const path = '/usr/local/sbin/compose-grow-lvm';
+  const unit = [
+    '[Unit]',
+    'Description=Grow the root logical volume to the end of its disk',
+    'Before=cloud-init-local.service',
+    '[Service]',
+    'Type=oneshot',
+    `ExecStart=${path}`,
+    '[Install]',
+    'WantedBy=multi-user.target',
+  ];
+  return [
+    'set -eu',
+    ...written(path, script, '0755'),
+    'if command -v systemctl > /dev/null; then',
+    ...written('/etc/systemd/system/compose-grow-lvm.service', unit.join('\n'), '0644'),
+    'systemctl enable compose-grow-lvm.service',
+    'else',
+    `echo ${path} >> /etc/rc.local`,
+    'fi',
+  ].join('\n');
+}
+
+const END = 'END_OF_FILE';
+
+/** Lines of a shell script that write `text`, whatever is in it but the line that ends it. */
+function written(path: string, text: string, mode: string): string[] {
+  return [`cat > ${path} <<'${END}'`, text.trimEnd(), END, `chmod ${mode} ${path}`];
 }
 
 function system(rules: Rules, { timezone = 'Etc/UTC', locale = 'en_US.UTF-8', keyboard = 'us' }: AnswerInputs['values']) {

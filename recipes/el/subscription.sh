@@ -21,5 +21,6 @@ trap 'exit 1' HUP INT TERM
 subscription-manager register --org="$RHSM_ORGANIZATION" --activationkey="$RHSM_ACTIVATION_KEY"
 if command -v dnf > /dev/null; then tool=dnf; else tool=yum; fi
 [ "$RHSM_UPDATE" != true ] || "$tool" -y upgrade
-# shellcheck disable=SC2086 -- names, one after another
-[ -z "$RHSM_PACKAGES" ] || "$tool" -y install $RHSM_PACKAGES
+if [ -n "$RHSM_PACKAGES" ]; then
+    echo "$RHSM_PACKAGES" | tr ',' '\n' | xargs "$tool" -y install
+fi
