@@ -16,7 +16,9 @@ const beside = (name: string): string => join(packageRoot(), 'recipes/el', name)
 /** Where a double of the medium was driven; every other release shares its code. */
 const DRIVEN = 'test/machine/doubles-anaconda.test.ts';
 const DRIVEN_RELEASES: ReadonlySet<string> = new Set(['centos-6', 'rhel-7', 'rocky-9', 'fedora-42']);
-const CHECKED = 'test/unit/el.test.ts';
+/** Its plans as a test holds them. */
+const golden = (name: string): string => `test/unit/golden/plans/${name}.json`;
+const PLANNED = 'planned, and its kickstart read by a parser of its release';
 
 let scripts: Scripts | undefined;
 
@@ -48,7 +50,9 @@ function variables(release: Release, rules: Rules): Variables {
       default: '',
       describe: 'repositories of the installation, name=address each; the image does not keep them',
     },
-    ...(rules.fips !== undefined && { fips: { type: 'number', default: 0, describe: '1 makes a system in FIPS mode' } }),
+    ...(rules.fips !== undefined && {
+      fips: { type: 'number', default: 0, describe: '1 makes a system in FIPS mode' },
+    }),
     ...(release.subscription && SUBSCRIPTION),
   };
 }
@@ -56,7 +60,11 @@ function variables(release: Release, rules: Rules): Variables {
 const SUBSCRIPTION: Variables = {
   rhsm_organization: { default: '', describe: 'organization of Red Hat, to register with while the image is built' },
   rhsm_activation_key: { default: '', secret: true, describe: 'activation key of that organization' },
-  rhsm_packages: { type: 'list', default: '', describe: "packages from Red Hat's network; those of the medium need none" },
+  rhsm_packages: {
+    type: 'list',
+    default: '',
+    describe: "packages from Red Hat's network; those of the medium need none",
+  },
   rhsm_update: { type: 'boolean', default: false, describe: 'whether everything is updated while it is registered' },
 };
 
@@ -72,7 +80,7 @@ function append(rules: Rules): string {
 }
 
 function anaconda(release: Release): RecipeInput {
-  const { name, title, media, maas, isoNames } = release;
+  const { name, title, media, maas, vendor, isoNames } = release;
   const rules = RULES[release.anaconda];
   const arches = Object.keys(media) as Arch[];
   const driven = DRIVEN_RELEASES.has(name);
@@ -87,8 +95,8 @@ function anaconda(release: Release): RecipeInput {
     grade: driven ? 'driven' : 'checked',
     proven: driven
       ? "driven against a double of its medium: from the ISO to a tgz, with what the installer was given compared byte by byte. The vendor's own installer did not run"
-      : `planned, and its kickstart read by a parser of its release; it shares all code with the releases that were driven`,
-    evidence: driven ? [DRIVEN, CHECKED] : [CHECKED],
+      : `${PLANNED}; it shares all code with the releases that were driven`,
+    evidence: driven ? [DRIVEN, golden(name)] : [golden(name)],
     variables: variables(release, rules),
     sources: {
       installer: {
@@ -147,26 +155,31 @@ function anaconda(release: Release): RecipeInput {
     },
     per_arch: Object.fromEntries(arches.map((arch) => [arch, onArch(release, arch, driven)])),
     layouts: {
-      flat: {},
-      // A name below rhel/, centos/ or ol/ is for trees alone.
-      lvm: { outputs: ['ddgz'], maas: { name: `${name}-lvm`, title: `${title} (LVM)`, base_image: maas.base } },
+      // curtin unpacks a tree for a loader that it looks for by the names of amd64; a disk has its own.
+      flat: arches.includes('arm64') ? { per_arch: { arm64: { maas: { preseed: arm64Preseed(vendor) } } } } : {},
+      lvm: {
+        grade: 'checked',
+        proven: `${PLANNED}; no double was driven with this layout`,
+        evidence: [golden(name)],
+        outputs: ['ddgz'],
+        // A name below rhel/, centos/ or ol/ is for trees alone.
+        maas: { name: `${name}-lvm`, title: `${title} (LVM)`, base_image: maas.base },
+      },
     },
   });
 }
 
-function onArch({ media, vendor }: Release, arch: Arch, driven: boolean): NonNullable<RecipeInput['per_arch']>[Arch] {
+function onArch({ name, media }: Release, arch: Arch, driven: boolean): NonNullable<RecipeInput['per_arch']>[Arch] {
   const medium = media[arch];
   if (medium === undefined) return {};
   const { iso, sums, file, volume } = medium;
   return {
-    ...(arch === 'arm64' && {
-      maas: { preseed: arm64Preseed(vendor) },
-      ...(driven && {
+    ...(arch === 'arm64' &&
+      driven && {
         grade: 'checked',
-        proven: 'planned, and its kickstart read by a parser of its release; the double was driven on amd64 alone',
-        evidence: [CHECKED],
+        proven: `${PLANNED}; the double was driven on amd64 alone`,
+        evidence: [golden(name)],
       }),
-    }),
     sources: {
       installer: {
         ...(iso !== undefined && sums !== undefined && { iso, checksum: { algorithm: 'sha256' as const, sums } }),

@@ -19,7 +19,10 @@ const PLAIN = /^[A-Za-z0-9_./:=,@%+^~-]+$/;
  */
 export function word(value: string): string {
   if (/[\p{Cc}\u2028\u2029]/u.test(value)) {
-    throw new RecipeError('kickstart.value', `Cannot write ${JSON.stringify(value)} into a kickstart: it is not one line`);
+    throw new RecipeError(
+      'kickstart.value',
+      `Cannot write ${JSON.stringify(value)} into a kickstart: it is not one line`,
+    );
   }
   return PLAIN.test(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`;
 }

@@ -1,12 +1,12 @@
 /** The kickstart of a release: pure, from typed values, by the rules of the Anaconda that reads it. */
 import { RecipeError } from '../../src/errors.ts';
-import type { AnswerInputs } from '../../src/recipe/answer-inputs.ts';
 import { FILE_TYPES } from '../../src/pack/filetypes.ts';
+import type { AnswerInputs } from '../../src/recipe/answer-inputs.ts';
 import { listOf } from '../../src/recipe/variables.ts';
 import { type KickstartLine, kickstartText, line, section } from './kickstart-text.ts';
 import { packageLines } from './packages.ts';
 import { DISK, partitions } from './partitions.ts';
-import { RPM_ARCH, type Release } from './releases.ts';
+import { type Release, RPM_ARCH } from './releases.ts';
 import { RULES, type Rules } from './rules.ts';
 
 /** Texts of the files that become part of the installed system, or run in it at the end of the installation. */
@@ -104,7 +104,10 @@ function written(path: string, text: string, mode: string): string[] {
   return [`cat > ${path} <<'${END}'`, text.trimEnd(), END, `chmod ${mode} ${path}`];
 }
 
-function system(rules: Rules, { timezone = 'Etc/UTC', locale = 'en_US.UTF-8', keyboard = 'us' }: AnswerInputs['values']) {
+function system(
+  rules: Rules,
+  { timezone = 'Etc/UTC', locale = 'en_US.UTF-8', keyboard = 'us' }: AnswerInputs['values'],
+) {
   return [
     ...(rules.eula ? [line('eula', [['agreed', true]])] : []),
     line('firstboot', [['disable', true]]),
@@ -162,9 +165,13 @@ function extraRepository(given: string): KickstartLine {
       ['baseurl', address],
     ]);
   }
-  throw new RecipeError('kickstart.repository', `Cannot add the repository ${JSON.stringify(given)}: it is not name=address`, {
-    hint: 'For instance: --set extra_repositories=epel=https://dl.fedoraproject.org/pub/epel/9/Everything/x86_64',
-  });
+  throw new RecipeError(
+    'kickstart.repository',
+    `Cannot add the repository ${JSON.stringify(given)}: it is not name=address`,
+    {
+      hint: 'For instance: --set extra_repositories=epel=https://dl.fedoraproject.org/pub/epel/9/Everything/x86_64',
+    },
+  );
 }
 
 function bootLoader(rules: Rules, fips: boolean): KickstartLine {

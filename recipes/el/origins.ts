@@ -112,11 +112,13 @@ export const origins = {
     ]),
   oracle:
     (major: number) =>
-    ({ arch, mirror = `https://yum.oracle.com/repo/OracleLinux/OL${major}` }: Origin): Origins =>
-      network([
-        ['baseos', ['baseurl', `${mirror}/baseos/latest/${arch}`]],
-        [`ol${major}_appstream`, ['baseurl', `${mirror}/appstream/${arch}`]],
-      ]),
+    ({ arch, mirror }: Origin): Origins => {
+      const base = mirror ?? `https://yum.oracle.com/repo/OracleLinux/OL${major}`;
+      return network([
+        ['baseos', ['baseurl', `${base}/baseos/latest/${arch}`]],
+        [`ol${major}_appstream`, ['baseurl', `${base}/appstream/${arch}`]],
+      ]);
+    },
   fedora:
     (version: number) =>
     ({ arch, mirror }: Origin): Origins => {

@@ -1,6 +1,7 @@
 /** How the disk of an installation is cut. */
-import type { Rules } from './rules.ts';
+
 import { type KickstartLine, line } from './kickstart-text.ts';
+import type { Rules } from './rules.ts';
 
 export interface Disk {
   readonly firmware: 'uefi' | 'bios';
@@ -28,11 +29,7 @@ export function partitions({ firmware, layout }: Disk, rules: Rules): KickstartL
       where,
     );
   const forFirmware =
-    firmware === 'uefi'
-      ? [part('/boot/efi', 'efi', 200)]
-      : rules.gptOnBios
-        ? [part('biosboot', 'biosboot', 1)]
-        : [];
+    firmware === 'uefi' ? [part('/boot/efi', 'efi', 200)] : rules.gptOnBios ? [part('biosboot', 'biosboot', 1)] : [];
   if (layout !== 'lvm') return [...forFirmware, part('/', 'ext4', 2048, true)];
   return [
     ...forFirmware,

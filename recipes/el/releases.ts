@@ -1,6 +1,6 @@
 /** The releases that Anaconda installs: what differs between them, a row each. */
 import type { Arch } from '../../src/machine/arch.ts';
-import { type Origin, openEuler, type Origins, origins } from './origins.ts';
+import { type Origin, type Origins, openEuler, origins } from './origins.ts';
 
 /** Which Anaconda and pykickstart a medium carries: the number of Enterprise Linux, or of the product where it is none. */
 export type Anaconda = 'el6' | 'el7' | 'el8' | 'el9' | 'el10' | 'fedora41' | 'fedora42' | 'fedora43' | 'openeuler24.03';

@@ -26,7 +26,10 @@ beforeEach(async () => {
   await put(target('boot/efi/EFI/anew/grubx64.efi'), 'grub');
   await put(target('boot/efi/EFI/BOOT/fbx64.efi'), 'fallback');
   await put(target('curtin/curtin-hooks'), '');
-  await put(join(folder, 'cmdline'), 'BOOT_IMAGE=x initrd=y console=ttyS1,115200n8 quiet ip=dhcp BOOTIF=01-52-54-00-12-34-56 --- iommu="on" a$b\n');
+  await put(
+    join(folder, 'cmdline'),
+    'BOOT_IMAGE=x initrd=y console=ttyS1,115200n8 quiet ip=dhcp BOOTIF=01-52-54-00-12-34-56 --- iommu="on" a$b\n',
+  );
   // Stands for curtin's own command, which would enter the target: what it is asked to run is written down.
   const fake = [
     '#!/bin/sh',
@@ -38,8 +41,16 @@ beforeEach(async () => {
   await put(join(folder, 'bin/curtin'), `${fake.join('\n')}\n`, 0o755);
   // Of the deployment environment, where the target is mounted.
   await put(join(folder, 'bin/findmnt'), '#!/bin/sh\necho /dev/vdz1\n', 0o755);
-  await put(join(folder, 'bin/lsblk'), '#!/bin/sh\ncase "$*" in *UUID*) echo 1111-2222 ;; *) echo vdz ;; esac\n', 0o755);
-  await put(join(folder, 'bin/cat'), '#!/bin/sh\ncase "$1" in /sys/class/block/*) echo 3 ;; *) exec /bin/cat "$@" ;; esac\n', 0o755);
+  await put(
+    join(folder, 'bin/lsblk'),
+    '#!/bin/sh\ncase "$*" in *UUID*) echo 1111-2222 ;; *) echo vdz ;; esac\n',
+    0o755,
+  );
+  await put(
+    join(folder, 'bin/cat'),
+    '#!/bin/sh\ncase "$1" in /sys/class/block/*) echo 3 ;; *) exec /bin/cat "$@" ;; esac\n',
+    0o755,
+  );
   // Stands for curtin's library.
   await put(join(folder, 'lib/curtin/__init__.py'), '');
   await put(join(folder, 'lib/curtin/distro.py'), "DISTRO_TO_OSFAMILY = {'rocky': 'redhat'}\n");
@@ -173,7 +184,11 @@ test("Enterprise Linux 6 gets GRUB Legacy's menu, the card it was started by, an
   await put(target('boot/initramfs-2.6.32-754.el6.x86_64.img'), '');
   await put(target('boot/grub/stage1'), '');
   await put(target('etc/sysconfig/network-scripts/ifcfg-lo'), '');
-  const { calls, failed, stderr } = await deploy({ program: 'curtin-hooks-el6', fstab: '/dev/x / ext4 defaults 0 1\n', failOn: 'no such' });
+  const { calls, failed, stderr } = await deploy({
+    program: 'curtin-hooks-el6',
+    fstab: '/dev/x / ext4 defaults 0 1\n',
+    failOn: 'no such',
+  });
   expect(failed, stderr).toBe(false);
   expect(calls).toHaveLength(1);
   expect(calls[0]).toContain('grub --batch');

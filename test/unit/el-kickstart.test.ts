@@ -38,7 +38,12 @@ function made(name: string, more: Partial<AnswerInputs> = {}): string {
 /** Lines before the first section. */
 function commands(file: string): string[] {
   const all = file.split('\n');
-  return all.slice(0, all.findIndex((one) => one.startsWith('%'))).filter((one) => one !== '' && !one.startsWith('#'));
+  return all
+    .slice(
+      0,
+      all.findIndex((one) => one.startsWith('%')),
+    )
+    .filter((one) => one !== '' && !one.startsWith('#'));
 }
 
 const starting = (file: string, command: string): string[] =>
@@ -67,7 +72,12 @@ for (const value of ['a\nrootpw secret', 'a\r', 'a\0b', 'a\u2028b']) {
 }
 
 test('an option that is false or not given is left out, one that is true has no value', () => {
-  const options = [['all', true], ['drives', undefined], ['none', false], ['size', 0]] as const;
+  const options = [
+    ['all', true],
+    ['drives', undefined],
+    ['none', false],
+    ['size', 0],
+  ] as const;
   expect(line('clearpart', options).text).toBe('clearpart --all --size=0');
 });
 
@@ -165,7 +175,9 @@ test('a repository without a name or an address is refused', () => {
 
 test('a disk is cut for its firmware and layout, with the root behind all else', () => {
   const parts = (file: string): string[] =>
-    commands(file).filter((one) => /^(part|volgroup|logvol) /.test(one)).map((one) => one.split(' ').at(-1) ?? '');
+    commands(file)
+      .filter((one) => /^(part|volgroup|logvol) /.test(one))
+      .map((one) => one.split(' ').at(-1) ?? '');
   expect(parts(made('rocky-9'))).toEqual(['/boot/efi', '/']);
   expect(parts(made('rocky-9', { firmware: 'bios' }))).toEqual(['/']);
   // Anaconda gives every disk a GPT since then.
@@ -234,7 +246,10 @@ for (const [custom, gone] of GROUPS) {
 }
 
 test("lines of an operator's file end as ours do, whatever they ended with", () => {
-  const file = kickstartText({ title: 'x', commands: [line('lang', [], 'a')], sections: [] }, 'text\r\n%post\r\ntrue\r\n%end\r\n');
+  const file = kickstartText(
+    { title: 'x', commands: [line('lang', [], 'a')], sections: [] },
+    'text\r\n%post\r\ntrue\r\n%end\r\n',
+  );
   expect(file).toBe('# x\nlang a\n\ntext\n\n%post\ntrue\n%end\n');
 });
 
