@@ -206,17 +206,22 @@ const oracle = (major: 8 | 9 | 10): Release => {
   };
 };
 
-const FEDORA = { 41: '1.4', 42: '1.1', 43: '1.6' } as const;
+/** The number of each release's media, and where those of a release that has ended are. */
+const FEDORA = {
+  41: { compose: '1.4', folder: 'pub/archive/fedora' },
+  42: { compose: '1.1', folder: 'pub/archive/fedora' },
+  43: { compose: '1.6', folder: 'pub/fedora' },
+} as const;
 
 const fedora = (version: 41 | 42 | 43): Release => {
-  const compose = FEDORA[version];
+  const { compose, folder: base } = FEDORA[version];
   return {
     name: `fedora-${version}`,
     title: `Fedora Server ${version}`,
     anaconda: `fedora${version}`,
     isoNames: `Fedora-Server-netinst-x86_64-${version}-${compose}.iso or Fedora-Server-dvd-…, from fedoraproject.org/server/download`,
     media: media((arch) => {
-      const folder = `https://dl.fedoraproject.org/pub/fedora/linux/releases/${version}/Server/${arch}/iso`;
+      const folder = `https://dl.fedoraproject.org/${base}/linux/releases/${version}/Server/${arch}/iso`;
       return {
         iso: `${folder}/Fedora-Server-netinst-${arch}-${version}-${compose}.iso`,
         sums: `${folder}/Fedora-Server-${version}-${compose}-${arch}-CHECKSUM`,
@@ -225,7 +230,7 @@ const fedora = (version: 41 | 42 | 43): Release => {
       };
     }),
     origins: origins.fedora(version),
-    mirror: `https://dl.fedoraproject.org/pub/fedora/linux`,
+    mirror: `https://dl.fedoraproject.org/${base}/linux`,
     vendor: 'fedora',
     // rpm has no number for %rhel there, without which curtin's own steps fail.
     treeHooks: 'el',
