@@ -46,9 +46,10 @@ function planned(options: PlanOptions): Installing {
   return made as Installing;
 }
 
-/** The kernel's command line as the machine has it. */
-const commandLine = ({ source }: Installing, name: FlavourName): string =>
-  source.append.replace('${volume}', FLAVOURS[name].volumeId.replaceAll(' ', '\\x20'));
+/** The kernel's command line as the machine has it; a firmware of UEFI adds where it has put the initrd. */
+const commandLine = ({ source, machine }: Installing, name: FlavourName): string =>
+  source.append.replace('${volume}', FLAVOURS[name].volumeId.replaceAll(' ', '\\x20')) +
+  (machine.firmware === 'uefi' ? ' initrd=initrd' : '');
 
 for (const [name, hooks] of DRIVEN) {
   test.skipIf(!HAVE)(
