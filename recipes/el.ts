@@ -15,7 +15,9 @@ const beside = (name: string): string => join(packageRoot(), 'recipes/el', name)
 
 /** Where a double of the medium was driven; every other release shares its code. */
 const DRIVEN = 'test/machine/doubles-anaconda.test.ts';
-const DRIVEN_RELEASES: ReadonlySet<string> = new Set(['centos-6', 'rhel-7', 'rocky-9', 'fedora-42']);
+const DRIVEN_RELEASES: ReadonlySet<string> = new Set([
+  ...['centos-6', 'rhel-7', 'rhel-8', 'rocky-9', 'almalinux-10', 'fedora-42'],
+]);
 /** Its plans as a test holds them. */
 const golden = (name: string): string => `test/unit/golden/plans/${name}.json`;
 const PLANNED = 'planned, and its kickstart read by a parser of its release';

@@ -23,7 +23,9 @@ const why = HAVE ? '' : ` (skipped: needs ${NO_SMALL_IMAGE})`;
 const DRIVEN: readonly (readonly [name: FlavourName, hooks: string | undefined])[] = [
   ['centos-6', 'curtin-hooks-el6'],
   ['rhel-7', undefined],
+  ['rhel-8', undefined],
   ['rocky-9', undefined],
+  ['almalinux-10', 'curtin-hooks'],
   ['fedora-42', 'curtin-hooks'],
 ];
 
@@ -50,6 +52,17 @@ function planned(options: PlanOptions): Installing {
 const commandLine = ({ source, machine }: Installing, name: FlavourName): string =>
   source.append.replace('${volume}', FLAVOURS[name].volumeId.replaceAll(' ', '\\x20')) +
   (machine.firmware === 'uefi' ? ' initrd=initrd' : '');
+
+const NETWORK = ['etc/sysconfig/network-scripts/ifcfg-eth0', 'etc/NetworkManager/system-connections/eth0.nmconnection'];
+
+/** What becomes of GRUB's settings: no serial line, and whole entries. */
+const GRUB = [
+  'GRUB_TIMEOUT=1',
+  'GRUB_CMDLINE_LINUX="crashkernel=auto rhgb"',
+  'GRUB_ENABLE_BLSCFG=false',
+  'GRUB_TERMINAL_OUTPUT="console"',
+  '',
+].join('\n');
 
 for (const [name, hooks] of DRIVEN) {
   test.skipIf(!HAVE)(
@@ -84,8 +97,17 @@ for (const [name, hooks] of DRIVEN) {
       else expect(await inside('curtin/curtin-hooks')).toBe(readFileSync(join('recipes/el', hooks), 'utf8'));
 
       // What the last step takes out, and what it puts where curtin looks for it.
-      for (const gone of ['root/anaconda-ks.cfg', 'root/original-ks.cfg', 'var/log/anaconda/']) {
+      for (const gone of ['root/anaconda-ks.cfg', 'root/original-ks.cfg', ...NETWORK])
         expect(paths).not.toContain(gone);
+      expect([...paths].filter((path) => path.startsWith('var/log/anaconda/') && !path.endsWith('/'))).toEqual([]);
+      expect(paths).toContain('etc/sysconfig/network-scripts/ifcfg-lo');
+      expect(await inside('etc/yum.repos.d/base.repo')).toBe('[base]\nenabled=1\n');
+      if (name === 'centos-6') {
+        expect(await inside('boot/grub/grub.conf')).toBe('title Linux\n\tkernel /boot/vmlinuz ro quiet\n');
+      } else {
+        expect(await inside('boot/grub2/grub.cfg')).toBe(GRUB);
+        expect(await inside('etc/default/grub')).toBe(GRUB);
+        expect(await inside('boot/loader/entries/linux.conf')).toBe('options root=/dev/vda2 ro\n');
       }
       const { vendor } = FLAVOURS[name];
       if (vendor === undefined) return;
