@@ -96,7 +96,7 @@ function anaconda(release: Release): RecipeInput {
     arch: arches,
     grade: driven ? 'driven' : 'checked',
     proven: driven
-      ? "driven against a double of its medium: from the ISO to a tgz, with what the installer was given compared byte by byte. The vendor's own installer did not run"
+      ? "against a double of its medium, from the ISO to a tgz, with what the installer was given compared byte by byte; the vendor's own installer did not run"
       : `${PLANNED}; it shares all code with the releases that were driven`,
     evidence: driven ? [DRIVEN, golden(name)] : [golden(name)],
     variables: variables(release, rules),
