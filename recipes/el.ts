@@ -7,7 +7,8 @@ import type { AnswerInputs } from '../src/recipe/answer-inputs.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
 import { kickstart, type Scripts } from './el/kickstart.ts';
 import { arm64Preseed } from './el/preseed.ts';
-import { RELEASES, type Release } from './el/releases.ts';
+import type { Release } from './el/release.ts';
+import { RELEASES } from './el/releases.ts';
 import { RULES, type Rules } from './el/rules.ts';
 import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
 

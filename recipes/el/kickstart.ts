@@ -6,7 +6,7 @@ import { listOf } from '../../src/recipe/variables.ts';
 import { type KickstartLine, kickstartText, line, section } from './kickstart-text.ts';
 import { packageLines } from './packages.ts';
 import { DISK, partitions } from './partitions.ts';
-import { type Release, RPM_ARCH } from './releases.ts';
+import { type Release, RPM_ARCH } from './release.ts';
 import { RULES, type Rules } from './rules.ts';
 
 /** Texts of the files that become part of the installed system, or run in it at the end of the installation. */
@@ -78,7 +78,6 @@ function growing(script: string): string {
   const unit = [
     '[Unit]',
     'Description=Grow the root logical volume to the end of its disk',
-    'Before=cloud-init-local.service',
     '[Service]',
     'Type=oneshot',
     `ExecStart=${path}`,

@@ -1,5 +1,5 @@
 /** What an Anaconda can do and wants, by release; sources are pykickstart's handlers and the releases' own documentation. */
-import type { Anaconda } from './releases.ts';
+import type { Anaconda } from './release.ts';
 
 export interface Rules {
   /** Whose kickstart it reads; names of the answers' checks. */
