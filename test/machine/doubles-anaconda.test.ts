@@ -1,7 +1,7 @@
 /** Recipes driven from their medium to a tgz, in a real QEMU, against doubles of Anaconda's releases. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -53,6 +53,9 @@ const commandLine = ({ source, machine }: Installing, name: FlavourName): string
   source.append.replace('${volume}', FLAVOURS[name].volumeId.replaceAll(' ', '\\x20')) +
   (machine.firmware === 'uefi' ? ' initrd=initrd' : '');
 
+/** An operator's additions. */
+const CUSTOM = 'lang de_DE.UTF-8\n%packages\ngcc\n%end\n%post\necho by hand > /etc/added\n%end\n';
+
 const NETWORK = ['etc/sysconfig/network-scripts/ifcfg-eth0', 'etc/NetworkManager/system-connections/eth0.nmconnection'];
 
 /** What becomes of GRUB's settings: no serial line, and whole entries. */
@@ -70,7 +73,9 @@ for (const [name, hooks] of DRIVEN) {
     async () => {
       const out = join(folder, `${name}.out`);
       const set = ['packages=vim,tmux', 'timezone=Europe/Berlin'];
-      const given = ['--iso', iso(name), ...set.flatMap((one) => ['--set', one])];
+      const custom = join(folder, `${name}.ks`);
+      await writeFile(custom, CUSTOM);
+      const given = ['--iso', iso(name), '--custom-kickstart', custom, ...set.flatMap((one) => ['--set', one])];
       const env = { COMPOSE_STATE: join(folder, `${name}.state`), COMPOSE_CACHE: join(folder, `${name}.cache`) };
       const built = await compose(['build', name, ...given, '--out', out, '--accelerator', 'tcg', '--log', 'plain'], {
         env,
@@ -86,12 +91,14 @@ for (const [name, hooks] of DRIVEN) {
       const { stdout: listed } = await run('tar', ['-tzf', archive], { maxBuffer: 16 * 1024 * 1024 });
       const paths = new Set(listed.split('\n').map((path) => path.replace(/^\.\//, '')));
 
-      const expected = planned({ recipe: name, iso: iso(name), set });
+      const additions = { language: 'kickstart', file: custom } as const;
+      const expected = planned({ recipe: name, iso: iso(name), set, custom: additions });
       expect(await inside(`${RECORDS}/ks.cfg`)).toBe(expected.source.answers[0]?.files[0]?.content);
       expect(await inside(`${RECORDS}/cmdline`)).toBe(`${commandLine(expected, name)}\n`);
       const packages = (await inside(`${RECORDS}/packages`)).split('\n');
-      for (const one of ['cloud-init', 'vim', 'tmux']) expect(packages).toContain(one);
-      // Its scripts ran in the system.
+      for (const one of ['cloud-init', 'vim', 'tmux', 'gcc']) expect(packages).toContain(one);
+      // Scripts ran in the system, ours and the operator's.
+      expect(await inside('etc/added')).toBe('by hand\n');
       expect(await inside('etc/cloud/cloud.cfg.d/90-compose-datasources.cfg')).toContain('MAAS');
       if (hooks === undefined) expect(paths).not.toContain('curtin/');
       else expect(await inside('curtin/curtin-hooks')).toBe(readFileSync(join('recipes/el', hooks), 'utf8'));
