@@ -2,6 +2,8 @@
 # Packages from Red Hat, while the guest is registered: the registration and all it left ends with this step.
 set -eu
 
+root=${COMPOSE_ROOT:-}
+
 if [ -z "$RHSM_ORGANIZATION" ] || [ -z "$RHSM_ACTIVATION_KEY" ]; then
     [ -z "$RHSM_PACKAGES" ] || { echo 'rhsm_packages needs rhsm_organization and rhsm_activation_key' >&2; exit 1; }
     exit 0
@@ -12,7 +14,8 @@ leave() {
     trap - EXIT
     subscription-manager unregister || status=1
     subscription-manager clean || status=1
-    rm -rf /etc/pki/consumer/* /etc/pki/entitlement/* /var/lib/rhsm/cache/* /var/log/rhsm/* /etc/yum.repos.d/redhat.repo
+    rm -rf "$root"/etc/pki/consumer/* "$root"/etc/pki/entitlement/* "$root"/var/lib/rhsm/cache/* "$root"/var/log/rhsm/* \
+        "$root/etc/yum.repos.d/redhat.repo"
     exit "$status"
 }
 trap leave EXIT
