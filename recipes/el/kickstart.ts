@@ -48,7 +48,7 @@ export function kickstart(release: Release, inputs: AnswerInputs, scripts: Scrip
         line('poweroff'),
       ],
       sections: [
-        section('%packages', packageLines(more, rules)),
+        section(rules.someMissing ? '%packages --ignoremissing' : '%packages', packageLines(more, rules)),
         post(scripts.post),
         ...hooks(release, inputs, scripts),
         ...(layout === 'lvm' ? [post(growing(scripts.growLvm))] : []),

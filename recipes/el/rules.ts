@@ -15,11 +15,13 @@ export interface Rules {
   readonly gptOnBios: boolean;
   /** What makes a system in FIPS mode of `fips=1`: the installer, or a package with it; undefined where nothing does. */
   readonly fips: 'installer' | 'package' | undefined;
+  /** Its packages are partly named otherwise, or not on its medium: those that are not there are left out. */
+  readonly someMissing: boolean;
   /** What MAAS's data source of cloud-init signs its requests with. */
   readonly oauth: string | undefined;
 }
 
-const EL = { family: 'el', legacy: false, eula: true, lockAlone: true, gptOnBios: false } as const;
+const EL = { family: 'el', legacy: false, eula: true, lockAlone: true, gptOnBios: false, someMissing: false } as const;
 const PYTHON3 = 'python3-oauthlib';
 
 export const RULES: Readonly<Record<Anaconda, Rules>> = {
@@ -44,6 +46,7 @@ export const RULES: Readonly<Record<Anaconda, Rules>> = {
     ...EL,
     family: 'openeuler',
     version: '24.03',
+    someMissing: true,
     fips: undefined,
     oauth: PYTHON3,
   },

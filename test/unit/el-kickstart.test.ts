@@ -124,7 +124,9 @@ test('packages have the names of the architecture, and none is left to chance', 
   expect(arm64).toMatch(/^grub2-efi-aa64$/m);
   expect(arm64).toMatch(/^shim-aa64$/m);
   expect(arm64).not.toMatch(/^(grub2-pc|.*x64)$/m);
-  expect(amd64).not.toContain('--ignoremissing');
+  // What is left out without a word is found out by a machine that does not start: the script at the end asks for cloud-init.
+  const lenient = RELEASES.filter(({ name }) => made(name).includes('--ignoremissing')).map(({ name }) => name);
+  expect(lenient).toEqual(['openeuler-24.03']);
 });
 
 test("an operator's packages are installed by the installer, and one that is usually left out is kept", () => {
