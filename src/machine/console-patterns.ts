@@ -38,7 +38,7 @@ function installer(name: string, pattern: RegExp): ConsoleFailure {
  */
 const ANACONDA: readonly ConsoleFailure[] = [
   {
-    code: 'installer.no-stage2',
+    code: 'installer.no-second-stage',
     pattern: /Warning: \/dev\/root does not exist|It seems that the boot has failed\. Possible causes include/,
     what: 'Anaconda found no second stage',
     hint: 'inst.stage2 names the volume of the medium; arguments without "inst." count for nothing since release 9.',

@@ -141,7 +141,7 @@ const FAILURES: readonly Failure[] = [
     of: 'a second stage on a volume that is not there',
     on: 'rocky-9',
     append: (words) => words.replace('${volume}', 'Rocky-9-3-x86_64-dvd'),
-    code: 'installer.no-stage2',
+    code: 'installer.no-second-stage',
     says: '/dev/root does not exist',
   },
   {
