@@ -1,13 +1,15 @@
 #!/bin/sh
 # Makes the root's logical volume as large as the disk it was deployed to; nothing is left to do on a boot after that.
 set -eu
-volume=$(findmnt -n -o SOURCE /)
+sys=${COMPOSE_SYS:-/sys}
+volume=$(df -P / | awk 'NR == 2 { print $1 }')
 group=$(lvs --noheadings -o vg_name "$volume" | tr -d ' ')
 for device in $(vgs --noheadings -o pv_name "$group"); do
-    number=$(cat "/sys/class/block/$(basename "$device")/partition") || continue
-    disk=/dev/$(lsblk -n -o PKNAME "$device" | head -n 1)
-    # 1: there is no room behind it.
-    growpart "$disk" "$number" || [ $? -eq 1 ]
+    block=$(readlink -f "$sys/class/block/$(basename "$device")")
+    if [ -e "$block/partition" ]; then
+        # 1: there is no room behind it.
+        growpart "/dev/$(basename "$(dirname "$block")")" "$(cat "$block/partition")" || [ $? -eq 1 ]
+    fi
     pvresize "$device"
 done
 free=$(vgs --noheadings --nosuffix --units b -o vg_free "$group" | tr -d ' ')
