@@ -33,7 +33,10 @@ test.each([
   ['The installation was stopped due to an error which occurred while running in', 'installer.question'],
   ['No method given for cmdline mode, aborting', 'installer.question'],
   ['dracut: Warning: /dev/root does not exist', 'installer.no-second-stage'],
-  ['dracut-initqueue[612]: Warning: It seems that the boot has failed. Possible causes include', 'installer.no-second-stage'],
+  [
+    'dracut-initqueue[612]: Warning: It seems that the boot has failed. Possible causes include',
+    'installer.no-second-stage',
+  ],
   ['An error occurred during reading the kickstart file:', 'installer.kickstart'],
   ['The following problem occurred on line 2 of the kickstart file:', 'installer.kickstart'],
   ['The following error was found while parsing the kickstart configuration file:', 'installer.kickstart'],
