@@ -8,10 +8,12 @@ serial='console=tty\(S0\|AMA0\)[^ "]*'
 if [ -e /etc/default/grub ]; then
     sed -i -e "s/ *$serial//g" -e '/^GRUB_SERIAL_COMMAND=/d' -e '/^GRUB_TERMINAL\(_OUTPUT\|_INPUT\)\?=/d' /etc/default/grub
     echo 'GRUB_TERMINAL_OUTPUT="console"' >> /etc/default/grub
+    # grub.cfg has whole entries: these are not read, and name the root of this disk. A kernel that is installed later makes
+    # its own from the command line of the running system where /etc/kernel/cmdline is not there.
     for entry in /boot/loader/entries/*.conf; do
-        [ -e "$entry" ] && sed -i "s/ *$serial//g" "$entry"
+        [ ! -e "$entry" ] || sed -i -e "s/ *$serial//g" -e 's/ root=[^ ]*//' "$entry"
     done
-    [ ! -e /etc/kernel/cmdline ] || sed -i "s/ *$serial//g" /etc/kernel/cmdline
+    rm -f /etc/kernel/cmdline
     grub2-mkconfig -o /boot/grub2/grub.cfg
     # Before EL 9 the file beside the loader is the whole configuration, since then it names the one in /boot.
     for config in /boot/efi/EFI/*/grub.cfg; do
@@ -50,6 +52,9 @@ rm -rf /root/anaconda-ks.cfg /root/original-ks.cfg /root/initial-setup-ks.cfg /r
 for file in /etc/yum.conf /etc/dnf/dnf.conf /etc/yum.repos.d/*.repo; do
     [ ! -e "$file" ] || sed -i '/^proxy\(_username\|_password\)\? *=/d' "$file"
 done
+
+# MAAS appends the proxy of a site to the file that yum had.
+if [ -d /etc/dnf ] && [ ! -e /etc/yum.conf ]; then ln -s dnf/dnf.conf /etc/yum.conf; fi
 
 if command -v dnf > /dev/null; then dnf -q clean all; elif command -v yum > /dev/null; then yum -q clean all; fi
 rm -rf /var/cache/dnf/* /var/cache/yum/* /var/cache/libdnf5/*

@@ -49,7 +49,7 @@ export function packageLines({ arch, kernel, fips, more }: Wanted, rules: Rules)
     ...(rules.oauth === undefined ? [] : [rules.oauth]),
     // Networks that MAAS has set up with bridges: the data source has no way to fetch it then.
     ...(rules.version === '6' || rules.version === '7' ? ['bridge-utils', 'yum-utils'] : []),
-    ...(rules.legacy ? ['chrony', 'grub', 'kernel-firmware'] : GRUB2[arch]),
+    ...(rules.legacy ? ['chrony', 'grub', 'kernel-firmware'] : ['linux-firmware', ...GRUB2[arch]]),
     ...(rules.family === 'openeuler' ? ['shim'] : []),
     ...(fips && rules.fips === 'package' ? ['dracut-fips'] : []),
     ...(kernel === undefined ? [] : [kernel]),

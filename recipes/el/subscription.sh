@@ -23,7 +23,8 @@ trap 'exit 1' HUP INT TERM
 
 subscription-manager register --org="$RHSM_ORGANIZATION" --activationkey="$RHSM_ACTIVATION_KEY"
 if command -v dnf > /dev/null; then tool=dnf; else tool=yum; fi
-[ "$RHSM_UPDATE" != true ] || "$tool" -y upgrade
+# Not the kernel: curtin's own steps fail on a tree that has two.
+[ "$RHSM_UPDATE" != true ] || "$tool" -y --exclude='kernel*' upgrade
 if [ -n "$RHSM_PACKAGES" ]; then
     echo "$RHSM_PACKAGES" | tr ',' '\n' | xargs "$tool" -y install
 fi
