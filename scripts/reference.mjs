@@ -72,7 +72,10 @@ const GUEST = [
 
 function errors() {
   const rows = new Map();
-  for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })) {
+  const sources = ['src', 'recipes'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true }),
+  );
+  for (const entry of sources) {
     if (!entry.isFile() || !entry.name.endsWith('.ts')) continue;
     const text = readFileSync(join(entry.parentPath, entry.name), 'utf8');
     // Helpers and tables make errors of the one class their file imports.

@@ -211,7 +211,13 @@ async function keep(stopped: StoppedMachine, disk: string, final: string, contex
 }
 
 /** How an installation without answers ends. */
-const UNANSWERED = new Set(['install.timeout', 'install.nothing-written', 'installer.failed', 'boot.stalled']);
+const UNANSWERED = new Set([
+  'install.timeout',
+  'install.nothing-written',
+  'installer.failed',
+  'installer.question',
+  'boot.stalled',
+]);
 
 /** Why it failed, where the reason is that the answers were never asked for. */
 function neverAsked(server: AnswerServer | undefined, error: unknown): unknown {
