@@ -7,7 +7,7 @@ import { nearest } from './suggest.ts';
 type Sources = Recipe['sources'];
 
 /**
- * `over` laid over `base`: scalars and lists override, packages and provision steps are appended; variables, machine, maas
+ * `over` laid over `base`: scalars and lists override, packages, provision and seal are appended; variables, machine, maas
  * and each source are merged key by key, as are layouts and what differs per architecture.
  */
 export function merge(base: Recipe, over: RecipeFile | RecipeOverlay): Recipe {
@@ -21,6 +21,7 @@ export function merge(base: Recipe, over: RecipeFile | RecipeOverlay): Recipe {
     sources: mergeSources(base.sources, sources),
     packages: [...base.packages, ...(over.packages ?? [])],
     provision: [...base.provision, ...(over.provision ?? [])],
+    seal: [...base.seal, ...(over.seal ?? [])],
     per_arch: eachMerged(base.per_arch, per_arch),
     layouts: eachMerged(base.layouts, layouts),
   };
@@ -48,7 +49,7 @@ function eachMerged<T extends RecipeOverlay>(
 }
 
 function overlaid<T extends RecipeOverlay>(below: T, part: T): T {
-  const { packages = [], provision = [] } = below;
+  const { packages = [], provision = [], seal = [] } = below;
   return {
     ...below,
     ...part,
@@ -58,6 +59,7 @@ function overlaid<T extends RecipeOverlay>(below: T, part: T): T {
     ...(below.sources && { sources: mergeSources(below.sources as Sources, part.sources) }),
     packages: [...packages, ...(part.packages ?? [])],
     provision: [...provision, ...(part.provision ?? [])],
+    seal: [...seal, ...(part.seal ?? [])],
     ...(below.per_arch && { per_arch: eachMerged(below.per_arch, part.per_arch) }),
   };
 }

@@ -1,4 +1,5 @@
 import { RecipeError } from '../errors.ts';
+import type { Edit } from '../filesystem/file-tree.ts';
 import { parseSize } from '../formats/human.ts';
 import { proxyForGuest, proxyFromEnvironment } from '../guest/proxy.ts';
 import type { Step } from '../guest/steps.ts';
@@ -80,6 +81,8 @@ export interface Plan {
   } & MachineOptions;
   readonly user: string;
   readonly steps: readonly Step[];
+  /** What is taken out of the image, beside what every seal takes out. */
+  readonly seal: readonly Edit[];
   readonly artifacts: readonly { readonly filetype: FileType; readonly file: string }[];
   readonly maas: MaasEntry;
   readonly variables: Readonly<Record<string, string>>;
@@ -122,6 +125,7 @@ export function plan(options: PlanOptions): Plan {
     },
     user: resolved.user,
     steps: planSteps(resolved, kind, arch),
+    seal: planSeal(resolved, filetypes),
     artifacts: filetypes.map((filetype) => ({ filetype, file: `${name}.${FILE_TYPES[filetype].suffix}` })),
     maas,
     variables: Object.fromEntries(
@@ -165,8 +169,15 @@ function planSteps(recipe: Recipe, kind: SourceKind, arch: Arch): Step[] {
   const steps = recipe.provision
     .filter((step) => step.sources?.includes(kind) ?? true)
     .filter((step) => step.arch?.includes(arch) ?? true)
-    .map(toGuestStep);
-  return [...added, ...steps];
+    .filter((step) => step.when === undefined || step.when.trim() !== '');
+  const early = steps.filter((step) => step.early).map(toGuestStep);
+  const late = steps.filter((step) => !step.early).map(toGuestStep);
+  return [...early, ...added, ...late];
+}
+
+function planSeal({ seal }: Recipe, filetypes: readonly FileType[]): Edit[] {
+  const trees = filetypes.every((type) => FILE_TYPES[type].content === 'tree');
+  return seal.filter((edit) => trees || !edit.trees).map(({ kind, path, reason }) => ({ kind, path, reason }));
 }
 
 /** Memory of the largest machine a build starts, bytes. */

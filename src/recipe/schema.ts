@@ -77,6 +77,17 @@ const fields = z.strictObject({
   user: text.describe('account the build logs in with'),
   packages: z.array(text).default([]).describe('installed by the guest before the steps'),
   provision: z.array(step).default([]),
+  seal: z
+    .array(
+      z.strictObject({
+        kind: z.enum(['remove', 'clear', 'empty']).describe('clear: what is in a folder; empty: what is in a file'),
+        path: z.string().regex(/^\//, 'a path in the image begins with a slash').describe('may be a pattern'),
+        reason: text,
+        trees: z.literal(true).optional().describe('only where nothing but trees is packed'),
+      }),
+    )
+    .default([])
+    .describe('what the image does not carry, beside what every seal takes out'),
   outputs: z.array(z.enum(Object.keys(FILE_TYPES) as [FileType, ...FileType[]])).min(1),
 });
 
