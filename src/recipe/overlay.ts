@@ -7,7 +7,7 @@ import { nearest } from './suggest.ts';
 type Sources = Recipe['sources'];
 
 /**
- * `over` laid over `base`: scalars and lists override, packages, provision and seal are appended; variables, machine, maas
+ * `over` laid over `base`: scalars and lists override, packages, users, provision and seal are appended; variables, set, machine, maas
  * and each source are merged key by key, as are layouts and what differs per architecture.
  */
 export function merge(base: Recipe, over: RecipeFile | RecipeOverlay): Recipe {
@@ -16,6 +16,8 @@ export function merge(base: Recipe, over: RecipeFile | RecipeOverlay): Recipe {
     ...base,
     ...(own as object),
     variables: { ...base.variables, ...over.variables },
+    set: { ...base.set, ...over.set },
+    users: [...base.users, ...(over.users ?? [])],
     machine: { ...base.machine, ...over.machine } as Recipe['machine'],
     maas: { ...base.maas, ...over.maas } as Recipe['maas'],
     sources: mergeSources(base.sources, sources),
@@ -49,7 +51,7 @@ function eachMerged<T extends RecipeOverlay>(
 }
 
 function overlaid<T extends RecipeOverlay>(below: T, part: T): T {
-  const { packages = [], provision = [], seal = [] } = below;
+  const { packages = [], provision = [], seal = [], users = [] } = below;
   return {
     ...below,
     ...part,
@@ -60,6 +62,8 @@ function overlaid<T extends RecipeOverlay>(below: T, part: T): T {
     packages: [...packages, ...(part.packages ?? [])],
     provision: [...provision, ...(part.provision ?? [])],
     seal: [...seal, ...(part.seal ?? [])],
+    users: [...users, ...(part.users ?? [])],
+    set: { ...below.set, ...part.set },
     ...(below.per_arch && { per_arch: eachMerged(below.per_arch, part.per_arch) }),
   };
 }

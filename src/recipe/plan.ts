@@ -13,15 +13,16 @@ import { checkMaas } from './maas-rules.ts';
 import { type MachineOptions, machineOptions } from './machine-options.ts';
 import { chooseLayout, flatten, layoutNames } from './overlay.ts';
 import { type PlannedInstaller, planInstaller } from './plan-installer.ts';
-import { ANSWERS_URL, type CustomAnswers, isGenerated, VOLUME } from './planned-answers.ts';
-import { type Recipe, type SourceKind, toGuestStep } from './schema.ts';
+import { type AddedSteps, planSeal, planSteps } from './plan-steps.ts';
+import { ANSWERS_URL, type CustomAnswers, VOLUME } from './planned-answers.ts';
+import type { Recipe, SourceKind } from './schema.ts';
 import { nearest } from './suggest.ts';
-import { archValues, interpolate, listNames, resolveVariables, type Values } from './variables.ts';
+import { archValues, checkSet, interpolate, listNames, resolveVariables, type Values } from './variables.ts';
 
 /** The order in which they are chosen. */
 const SOURCE_KINDS: readonly SourceKind[] = ['cloudimg', 'packages', 'installer'];
 
-export interface PlanOptions {
+export interface PlanOptions extends AddedSteps {
   /** A catalogue entry, or the path of a recipe file. */
   readonly recipe: string;
   /** @default amd64 */
@@ -97,6 +98,7 @@ export interface Plan {
 export function plan(options: PlanOptions): Plan {
   const whole = loadRecipe(options.recipe);
   const arch = choose('arch', options.arch ?? 'amd64', whole.arch, whole.name);
+  checkSet(whole);
   const layout = chooseLayout(whole, options.layout);
   const recipe = flatten(whole, layout, arch);
   const kind = chooseSource(recipe, options, layout);
@@ -124,7 +126,7 @@ export function plan(options: PlanOptions): Plan {
       ...machineOptions(resolved, arch, memory),
     },
     user: resolved.user,
-    steps: planSteps(resolved, kind, arch),
+    steps: planSteps(resolved, kind, arch, options),
     seal: planSeal(resolved, filetypes),
     artifacts: filetypes.map((filetype) => ({ filetype, file: `${name}.${FILE_TYPES[filetype].suffix}` })),
     maas,
@@ -159,25 +161,6 @@ function chooseSource(recipe: Recipe, { iso, source, custom }: PlanOptions, layo
     });
   }
   return kind;
-}
-
-function planSteps(recipe: Recipe, kind: SourceKind, arch: Arch): Step[] {
-  const { installer } = recipe.sources;
-  const installed = kind === 'installer' && installer?.installs_packages && isGenerated(installer);
-  const { packages } = recipe;
-  const added: Step[] = packages.length > 0 && !installed ? [{ kind: 'packages', install: packages }] : [];
-  const steps = recipe.provision
-    .filter((step) => step.sources?.includes(kind) ?? true)
-    .filter((step) => step.arch?.includes(arch) ?? true)
-    .filter((step) => step.when === undefined || step.when.trim() !== '');
-  const early = steps.filter((step) => step.early).map(toGuestStep);
-  const late = steps.filter((step) => !step.early).map(toGuestStep);
-  return [...early, ...added, ...late];
-}
-
-function planSeal({ seal }: Recipe, filetypes: readonly FileType[]): Edit[] {
-  const trees = filetypes.every((type) => FILE_TYPES[type].content === 'tree');
-  return seal.filter((edit) => trees || !edit.trees).map(({ kind, path, reason }) => ({ kind, path, reason }));
 }
 
 /** Memory of the largest machine a build starts, bytes. */
