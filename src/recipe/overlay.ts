@@ -1,7 +1,8 @@
 /** Laying parts of recipes over each other. */
 import { RecipeError } from '../errors.ts';
 import type { Arch } from '../machine/arch.ts';
-import type { Recipe, RecipeFile, RecipeOverlay } from './schema.ts';
+import { recipeInvalid } from './problems.ts';
+import { type Recipe, type RecipeFile, type RecipeOverlay, recipeSchema } from './schema.ts';
 import { nearest } from './suggest.ts';
 
 type Sources = Recipe['sources'];
@@ -92,6 +93,7 @@ export function chooseLayout(recipe: Recipe, wanted: string | undefined): string
 /**
  * The recipe of one layout on one architecture: the layout is laid over the rest, then what differs on the architecture,
  * the recipe's own before the layout's.
+ * @throws RecipeError `recipe.invalid` for parts that make no whole
  */
 export function flatten(recipe: Recipe, layout: string | undefined, arch: Arch): Recipe {
   const { layouts, per_arch, ...rest } = recipe;
@@ -100,5 +102,12 @@ export function flatten(recipe: Recipe, layout: string | undefined, arch: Arch):
   for (const part of [over, per_arch[arch], over?.per_arch?.[arch]]) {
     if (part !== undefined) whole = merge(whole, part);
   }
-  return { ...whole, layouts: {}, per_arch: {} };
+  // Parts have no defaults of their own.
+  const read = recipeSchema.safeParse({ ...whole, layouts: {}, per_arch: {} });
+  if (read.success) return read.data;
+  const name = layout === undefined ? recipe.name : `${recipe.name} (layout ${layout}, ${arch})`;
+  throw recipeInvalid(
+    read.error.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`),
+    name,
+  );
 }

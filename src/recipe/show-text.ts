@@ -4,16 +4,17 @@ import { FILE_TYPES } from '../pack/filetypes.ts';
 import { customFlag } from './answer-inputs.ts';
 import { gradesOf, gradeText } from './grades.ts';
 import { flatten, layoutNames } from './overlay.ts';
-import { isGenerated } from './planned-answers.ts';
+import { ANSWERS_URL, isGenerated, VOLUME } from './planned-answers.ts';
 import type { Recipe } from './schema.ts';
 import { archValues } from './values.ts';
+import { interpolate } from './variables.ts';
 
 /** @param tools programs of the host that a build of each kind of source needs */
 export function showText(recipe: Recipe, tools: Readonly<Record<string, readonly string[]>>): string {
   const layouts = layoutNames(recipe);
   const variants = (layouts.length === 0 ? [undefined] : layouts).map((layout) => ({
     layout,
-    whole: flatten(recipe, layout, recipe.arch[0] ?? 'amd64'),
+    whole: byDefault(flatten(recipe, layout, recipe.arch[0] ?? 'amd64')),
   }));
   const sections: [title: string, lines: string[]][] = [
     ['what it builds', variants.flatMap(({ layout, whole }, at) => builds(layout, whole, at === 0))],
@@ -37,6 +38,17 @@ export function showText(recipe: Recipe, tools: Readonly<Record<string, readonly
   ];
   const head = `${recipe.name}: ${recipe.title}, for ${recipe.arch.join(' and ')}`;
   return [head, ...sections.flatMap(([title, lines]) => ['', title, ...lines.map((line) => `  ${line}`)])].join('\n');
+}
+
+/** Texts with the defaults of variables in them; what has none stays as it is written. */
+function byDefault(recipe: Recipe): Recipe {
+  const [arch = 'amd64'] = recipe.arch;
+  const defaults = Object.entries(recipe.variables).flatMap(([name, { default: value, secret }]) =>
+    value === undefined || value === '' || secret ? [[name, `\${${name}}`]] : [[name, String(value)]],
+  );
+  const known = { ...Object.fromEntries(defaults), ...archValues(arch), answers_url: ANSWERS_URL, volume: VOLUME };
+  const { variables, sources, maas } = recipe;
+  return { ...recipe, variables, ...interpolate({ sources, maas }, known, recipe.name) };
 }
 
 function builds(layout: string | undefined, { outputs, machine }: Recipe, first: boolean): string[] {
@@ -65,7 +77,7 @@ function needs(variants: readonly Recipe[], tools: Readonly<Record<string, reado
     if (installer === undefined) return [];
     const names = installer.iso_names ?? installer.file_name ?? 'the medium of its vendor';
     const how = installer.iso === undefined ? 'to be given with --iso FILE' : 'downloaded, or given with --iso FILE';
-    const volume = installer.volume === undefined ? '' : `; its volume is named like ${installer.volume}`;
+    const volume = installer.volume === undefined ? '' : ``;
     return [`medium: ${names} (${how})${volume}`];
   });
   return [
@@ -94,12 +106,11 @@ function changes(recipe: Recipe, variants: readonly Recipe[]): string[] {
 }
 
 function maasLines(variants: readonly Recipe[]): string[] {
-  return variants.map(({ maas, arch }) => {
-    const named = maas.architecture.replace('${arch}', archValues(arch[0] ?? 'amd64').arch ?? '');
+  return variants.map(({ maas }) => {
     const facts = [
       `name ${maas.name}`,
       `title ${maas.title}`,
-      `architecture ${named}`,
+      `architecture ${maas.architecture}`,
       `base_image ${maas.base_image}`,
       ...(maas.user === undefined ? [] : [`user ${maas.user}`]),
       ...(maas.minimum_maas === undefined ? [] : [`MAAS ${maas.minimum_maas} or newer`]),

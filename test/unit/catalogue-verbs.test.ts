@@ -61,8 +61,8 @@ test('show answers what is built, from what, what it needs and how to change it'
   for (const part of [
     '--layout cloudimg (the default)',
     '--layout lvm: ddgz (a disk)',
-    'noble-server-cloudimg-${arch}.img',
-    'ubuntu-24.04.N-live-server-${arch}.iso',
+    'https://cloud-images.ubuntu.com/noble/current/noble-server-cloudimg-amd64.img',
+    'ubuntu-24.04.N-live-server-amd64.iso',
     '--iso FILE',
     '--set timezone=',
     '--custom-autoinstall FILE',
