@@ -15,7 +15,7 @@ import { chooseLayout, flatten, layoutNames } from './overlay.ts';
 import { type PlannedInstaller, planInstaller } from './plan-installer.ts';
 import { type AddedSteps, planSeal, planSteps } from './plan-steps.ts';
 import { ANSWERS_URL, type CustomAnswers, VOLUME } from './planned-answers.ts';
-import type { Recipe, SourceKind } from './schema.ts';
+import type { Recipe, RecipeInput, SourceKind } from './schema.ts';
 import { nearest } from './suggest.ts';
 import { archValues, checkSet, interpolate, listNames, resolveVariables, type Values } from './variables.ts';
 
@@ -23,8 +23,8 @@ import { archValues, checkSet, interpolate, listNames, resolveVariables, type Va
 const SOURCE_KINDS: readonly SourceKind[] = ['cloudimg', 'packages', 'installer'];
 
 export interface PlanOptions extends AddedSteps {
-  /** A catalogue entry, or the path of a recipe file. */
-  readonly recipe: string;
+  /** A catalogue entry, the path of a recipe file, or a recipe that is code (`defineRecipe`). */
+  readonly recipe: string | RecipeInput;
   /** @default amd64 */
   readonly arch?: string;
   /** @default installer where `iso` is given, else the first the recipe has: cloudimg, packages, installer */
