@@ -80,6 +80,12 @@ function complete(argv: readonly string[]) {
 
 const TAKES_RECIPE = new Set(['show', 'plan', 'build', 'doctor', 'check']);
 
+// Whoever reads has had enough (`compose plan --all --json | head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 try {
   await main(hideBin(process.argv));
 } catch (error) {

@@ -4,7 +4,7 @@ import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { RecipeError } from '../errors.ts';
 import { catalogueRecipe } from './catalogue.ts';
-import { merge } from './overlay.ts';
+import { extend } from './overlay.ts';
 import { describeIssues, type Position, recipeInvalid } from './problems.ts';
 import { absolutePaths, missingFiles } from './recipe-paths.ts';
 import { type Recipe, type RecipeFile, type RecipeInput, recipeFileSchema, recipeSchema } from './schema.ts';
@@ -60,7 +60,7 @@ function loadFile(path: string, trail: readonly string[]): Recipe {
   const { file, position } = parseFile(path);
   const base = file.extends === undefined ? undefined : loadBase(file.extends, path, [...trail, path]);
   const own = absolutePaths(file, dirname(path));
-  const merged = base === undefined ? own : merge(base, own);
+  const merged = base === undefined ? own : extend(base, own);
   const whole = recipeSchema.safeParse(merged);
   if (!whole.success) {
     const problems = describeIssues(whole.error, knownKeys, position);

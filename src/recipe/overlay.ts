@@ -30,6 +30,38 @@ export function merge(base: Recipe, over: RecipeFile | RecipeOverlay): Recipe {
   };
 }
 
+/** Keys of a recipe file that are not laid over layouts: names are its own, lists are appended once. */
+const APART = ['name', 'extends', 'packages', 'users', 'provision', 'seal', 'layouts', 'per_arch'];
+
+/**
+ * A recipe file laid over the recipe it extends. What the file says holds in the layouts and architectures of that recipe
+ * too: they come before it, its own after it.
+ */
+export function extend(base: Recipe, file: RecipeFile): Recipe {
+  const said = Object.fromEntries(Object.entries(file).filter(([key]) => !APART.includes(key))) as RecipeOverlay;
+  const again = <T extends RecipeOverlay>(part: T): T => {
+    const { machine, maas, sources, variables, set, per_arch } = part;
+    return {
+      ...part,
+      ...said,
+      ...((machine ?? said.machine) && { machine: { ...machine, ...said.machine } }),
+      ...((maas ?? said.maas) && { maas: { ...maas, ...said.maas } }),
+      ...((variables ?? said.variables) && { variables: { ...variables, ...said.variables } }),
+      ...((set ?? said.set) && { set: { ...set, ...said.set } }),
+      ...((sources ?? said.sources) && { sources: mergeSources((sources ?? {}) as Sources, said.sources) }),
+      ...(per_arch && { per_arch: each(per_arch, again) }),
+    };
+  };
+  return merge({ ...base, layouts: each(base.layouts, again), per_arch: each(base.per_arch, again) }, file);
+}
+
+/** Each part changed, by its name. */
+export function each<T>(parts: Readonly<Record<string, T | undefined>>, change: (part: T) => T): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(parts).flatMap(([name, part]) => (part === undefined ? [] : [[name, change(part)]])),
+  );
+}
+
 function mergeSources(base: Sources, over: RecipeOverlay['sources']): Sources {
   const merged: Record<string, unknown> = { ...base };
   for (const [kind, part] of Object.entries(over ?? {})) {

@@ -1,6 +1,7 @@
 /** Paths of this host in a recipe file: they are relative to the file that names them. */
 import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
+import { each } from './overlay.ts';
 import { isAddress } from './plan-installer.ts';
 import type { RecipeFile, RecipeOverlay, RecipeStep } from './schema.ts';
 import { isKeyFile, type User } from './users.ts';
@@ -34,12 +35,6 @@ function absolutePart<T extends Part>(part: T, folder: string): T {
     ...(provision !== undefined && { provision: provision.map((step) => absoluteStep(step, folder)) }),
     ...(installer !== undefined && { sources: { ...sources, installer: absoluteInstaller(installer, folder) } }),
   };
-}
-
-function each<T>(parts: Readonly<Record<string, T | undefined>>, change: (part: T) => T): Record<string, T> {
-  return Object.fromEntries(
-    Object.entries(parts).flatMap(([name, part]) => (part === undefined ? [] : [[name, change(part)]])),
-  );
 }
 
 function absoluteKeys(user: User, folder: string): User {

@@ -57,36 +57,50 @@ export function scaffoldText(name: string, recipe: Recipe): string {
     installer?.language !== undefined && isGenerated(installer) ? [installer.language] : [],
   );
   const [language] = languages;
-  const file = `./${name}.yaml`;
-  return `# ${name}: a recipe of your own. Lines may be changed and deleted; docs/recipes.md has all that may be here.
-#
-#   compose plan ${file}                  what a build would do, and what sets it apart from ${recipe.name}
-#   compose build ${file} --out images
-extends: ${recipe.name}
-name: ${name}
-maas: { name: ${name}, title: ${stringify(`${recipe.title} (${name})`).trim()} }
-
-# Packages to add, by the names of the distribution.
-packages: []
-#  - vim
-
-# Values of the variables of ${recipe.name}; --set name=value changes one for a single build.
-set: {}
-${[...variables].map(([key, { describe, default: value }]) => `#  ${key}: ${yamlValue(value)}  # ${describe}`).join('\n')}
-
-# Accounts, beside the one cloud-init makes at the first boot. A key is a line, or a file beside this one.
-users: []
-#  - { name: ops, keys: [./ops.pub], groups: [adm], sudo: true }
-
-# Steps in the guest, in this order, as root.
-provision: []
-#  - upload: { from: ./site, to: /srv/www }
-#  - shell: ./harden.sh
-#  - write: { path: /etc/motd, content: "hello\\n" }
-${layouts.length === 0 ? '' : `\n# Layouts are chosen with --layout: ${layouts.join(', ')}. One may have lines of its own:\n#layouts:\n#  ${layouts.at(-1)}: { machine: { disk: 16G } }\n`}${language === undefined ? '' : `\n# ${customFlag(language)} FILE adds your own ${language} to the answers of the installer.\n`}
-# What is packed: tgz is a tree for every storage layout of MAAS, ddgz a disk as it is.
-#outputs: [${recipe.outputs.join(', ')}]
-`;
+  const values = [...variables].map(
+    ([key, { describe, default: value }]) => `#  ${key}: ${yamlValue(value)}  # ${describe}`,
+  );
+  const title = yamlValue(`${recipe.title} (${name})`);
+  return [
+    `# ${name}: a recipe of your own. Take the # from what you want; docs/recipes.md has all that may be here.`,
+    `# compose plan ./${name}.yaml tells what a build would do, and what sets it apart from ${recipe.name};`,
+    `# compose build ./${name}.yaml --out images does it.`,
+    `extends: ${recipe.name}`,
+    `name: ${name}`,
+    `maas: { name: ${name}, title: ${title} }`,
+    '',
+    '# Packages to add, by the names of the distribution.',
+    '#packages: [vim, tmux]',
+    '',
+    `# Values of the variables of ${recipe.name}; --set name=value changes one for a single build.`,
+    '#set:',
+    ...values,
+    '',
+    '# Accounts, beside the one cloud-init makes at the first boot. A key is a line, or a file beside this one.',
+    '#users:',
+    '#  - { name: ops, keys: [./ops.pub], groups: [adm], sudo: true }',
+    '',
+    '# Steps in the guest, in this order, as root.',
+    '#provision:',
+    '#  - upload: { from: ./site, to: /srv/www }',
+    '#  - shell: ./harden.sh',
+    '#  - write: { path: /etc/motd, content: "hello\\n" }',
+    '',
+    ...(layouts.length === 0
+      ? []
+      : [
+          `# Layouts are chosen with --layout: ${layouts.join(', ')}. One may have lines of its own.`,
+          '#layouts:',
+          `#  ${layouts.at(-1)}: { machine: { disk: 16G } }`,
+          '',
+        ]),
+    ...(language === undefined
+      ? []
+      : [`# ${customFlag(language)} FILE adds your own ${language} to the answers of the installer.`, '']),
+    '# What is packed: tgz is a tree for every storage layout of MAAS, ddgz a disk as it is.',
+    `#outputs: [${recipe.outputs.join(', ')}]`,
+    '',
+  ].join('\n');
 }
 
 /** As it would stand in the file. */

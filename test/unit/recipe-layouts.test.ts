@@ -111,6 +111,17 @@ test.each([
   await expect(planned(options)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
 });
 
+test('what a file says holds in the layouts and on the architectures of what it extends', async () => {
+  const over = 'machine: { disk: 9G, memory: 5G }\nmaas: { name: mine }\noutputs: [ddgz, tgz]\n';
+  const { machine, maas, artifacts, source } = await planned({ layout: 'lvm', arch: 'arm64' }, over);
+  expect(machine).toMatchObject({ disk: 9 * 1024 ** 3, memory: 5 * 1024 ** 3 });
+  expect(maas).toMatchObject({ name: 'mine', base_image: 'ubuntu/jammy' });
+  expect(artifacts.map(({ filetype }) => filetype)).toEqual(['ddgz', 'tgz']);
+  expect(source).toMatchObject({ append: 'quiet earlycon console=ttyAMA0' });
+  const own = `${over}layouts: { lvm: { machine: { disk: 7G } } }\n`;
+  expect((await planned({ layout: 'lvm' }, own)).machine).toMatchObject({ disk: 7 * 1024 ** 3, memory: 5 * 1024 ** 3 });
+});
+
 test.each([
   ['packages=vim,tmux', ['own', 'vim', 'tmux']],
   ['packages=', ['own']],
