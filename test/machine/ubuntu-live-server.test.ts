@@ -10,8 +10,13 @@ import { type CliResult, compose } from '../../fixtures/cli.ts';
 import { recordOn } from '../../fixtures/doubles/record.ts';
 import { type LiveServer, liveServer, NO_SUCH_PACKAGE } from '../../fixtures/doubles/subiquity.ts';
 import { smallSystem } from '../../fixtures/small-system.ts';
+import { quietContext } from '../../src/events.ts';
+import { serveAnswers } from '../../src/host/answer-server.ts';
 import { which } from '../../src/host/tools.ts';
+import { liftFromIso } from '../../src/machine/installer-media.ts';
+import { startMachine } from '../../src/machine/start.ts';
 import { plan } from '../../src/recipe/plan.ts';
+import { seedVolume } from '../../src/seed/volume.ts';
 
 const run = promisify(execFile);
 const LONG = 300_000;
@@ -110,6 +115,58 @@ describe.skipIf(!HAVE)(`the live server${why}`, () => {
       expect(result.stderr).toMatch(/installer\.failed/);
       expect(result.stderr).toContain(`subiquity/Install/install/postinstall/install_${NO_SUCH_PACKAGE}: FAIL`);
       expect(readdirSync(out)).toEqual([]);
+    },
+    LONG,
+  );
+
+  const SEED = {
+    'user-data': '#cloud-config\nautoinstall:\n  version: 1\n  user-data:\n    users:\n      - "default"\n',
+    'meta-data': 'instance-id: double\n',
+  };
+  const members = Object.entries(SEED).map(([path, text]) => ({ path, content: Buffer.from(text) }));
+
+  test.each([
+    ['without its word on the command line it asks, whatever the answers', '', true, /Continue with autoinstall\?/],
+    ['without answers it greets whoever is there', 'autoinstall', false, /Please choose your language/],
+    ['answers at an address are fetched', 'autoinstall ds=nocloud;s=', false, /finish: subiquity\/Late\/run: SUCCESS/],
+  ] as const)(
+    '%s',
+    async (_, append, seeded, said) => {
+      const at = await mkdtemp(join(folder, 'double-'));
+      const iso = join(at, 'live.iso');
+      await liveServer(iso, { release: '24.04.2', codename: 'Noble Numbat', sources: true }, system);
+      const lifted = await liftFromIso(iso, {}, at, quietContext());
+      await run('qemu-img', ['create', '-q', '-f', 'qcow2', join(at, 'disk.qcow2'), '192M']);
+      const seed = join(at, 'seed.iso');
+      await writeFile(seed, seedVolume('autoinstall', members).image);
+      const files = members.map(({ path, content }) => ({ name: path, content }));
+      await using server = await serveAnswers(files, quietContext());
+      const from = append.endsWith('=') ? server.guestUrl : '';
+      const raw = (path: string) => ({ path, format: 'raw' as const, readOnly: true });
+      await using machine = await startMachine(
+        {
+          name: 'live-server',
+          arch: 'amd64',
+          memory: 384 * 1024 * 1024,
+          cpus: 1,
+          firmware: 'bios',
+          ssh: true,
+          disks: [
+            { path: join(at, 'disk.qcow2'), format: 'qcow2', scratch: true },
+            raw(iso),
+            ...(seeded ? [raw(seed)] : []),
+          ],
+          kernel: { image: lifted.kernel.path, initrd: lifted.initrd.path, append: `console=ttyS0 ${append}${from}` },
+        },
+        { runDir: at, policy: 'tcg' },
+        quietContext(),
+      );
+      const ended = machine.failure.catch(() => {});
+      await expect.poll(() => machine.serial.tail(30).join('\n'), { timeout: LONG / 3 }).toMatch(said);
+      if (from === '') return;
+      await ended;
+      const { cmdline: __, ...given } = await recordOn(join(at, 'disk.qcow2'));
+      expect(given).toEqual(SEED);
     },
     LONG,
   );
