@@ -77,12 +77,11 @@ export type { StreamedProduct, StreamOptions, StreamReport } from './publish/str
 export { stream } from './publish/stream.ts';
 export type { UploadedImage, UploadOptions, UploadReport } from './publish/upload.ts';
 export { upload } from './publish/upload.ts';
+export type { AnswerFunction, AnswerInputs, AnswerLanguage } from './recipe/answer-inputs.ts';
 export type { FileProblem } from './recipe/answer-problems.ts';
 export { catalogueNames } from './recipe/catalogue.ts';
 export type { AnswerFileOptions, CheckedAnswers } from './recipe/check-recipe.ts';
 export { checkAnswerFile, checkRecipe } from './recipe/check-recipe.ts';
-export type { AnswerFunction, AnswerInputs, AnswerLanguage } from './recipe/answer-inputs.ts';
-export { catalogueNames } from './recipe/catalogue.ts';
 export type { Difference } from './recipe/differences.ts';
 export { planDifferences } from './recipe/differences.ts';
 export { loadRecipe } from './recipe/load.ts';
