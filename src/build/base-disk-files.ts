@@ -52,7 +52,7 @@ for file in ${signedLoaders(arch).join(' ')}; do
   cp "$root/$file" "$out/$(basename "$file" .signed)"
   chmod 0644 "$out/$(basename "$file" .signed)"
 done
-${arch === 'amd64' ? GRUB_BIOS : ''}${RESOLVER}tree="$root"
+${arch === 'amd64' ? GRUB_BIOS : ''}${NETWORK_AND_LOCALE}tree="$root"
 mounted=$(mktemp -d)
 if mount --bind "$root" "$mounted" 2>/dev/null; then tree="$mounted"; fi
 status=0
@@ -82,11 +82,18 @@ const GRUB_BIOS = `if [ -f "$root/usr/lib/grub/i386-pc/boot.img" ]; then
 fi
 `;
 
-/** Where the resolver is part of systemd, as in Debian 11, nothing switches it on or leads programs to it. */
-const RESOLVER = `if [ -f "$root/lib/systemd/system/systemd-resolved.service" ]; then
+/**
+ * What Debian 11 lacks beside its successors: its resolver is a part of systemd that nothing switches on, its cloud-init
+ * brings ifupdown and then prefers that to netplan, and takes a locale that was never made for the system's.
+ */
+const NETWORK_AND_LOCALE = `if [ -f "$root/lib/systemd/system/systemd-resolved.service" ]; then
   chroot "$root" systemctl enable systemd-resolved.service 2>/dev/null
   ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 fi
+if [ -e "$root/usr/sbin/netplan" ] && [ -e "$root/sbin/ifup" ]; then
+  printf 'system_info:\\n  network:\\n    renderers: [ netplan ]\\n' > "$root/etc/cloud/cloud.cfg.d/80-compose-netplan.cfg"
+fi
+[ -s "$root/etc/default/locale" ] || echo LANG=C.UTF-8 > "$root/etc/default/locale"
 `;
 
 /** Features that the kernels and boot loaders of all the releases read, whatever this host's mke2fs has by default. */
