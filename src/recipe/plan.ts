@@ -223,13 +223,13 @@ function planSource(
     });
   }
   if (packages === undefined) throw new RecipeError('recipe.source', `Cannot build ${recipe.name}: it has no source`);
-  const { suite, components, kernel, include, include_for, layout } = packages;
+  const { suite, components, kernel, include, include_for } = packages;
   return {
     kind: 'packages',
     suite,
     components,
     include: [kernel, ...include, ...(include_for?.[arch] ?? [])],
-    layout,
+    layout: packages.layout,
     ...(mirror === undefined ? {} : { mirror }),
   };
 }

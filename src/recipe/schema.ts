@@ -66,7 +66,10 @@ const packages = z.strictObject({
   kernel: text,
   include: z.array(text),
   include_for: z.partialRecord(architecture, z.array(text)).optional().describe('more packages, by architecture'),
-  layout: z.enum(DISK_LAYOUTS).default('flat').describe('flat: the root in a partition; lvm: in a logical volume of one'),
+  layout: z
+    .enum(DISK_LAYOUTS)
+    .default('flat')
+    .describe('flat: the root in a partition; lvm: in a logical volume of one'),
 });
 
 const name = z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'a name has lower-case letters, digits, dots and dashes');
