@@ -1,5 +1,6 @@
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
 import { BIOS, INCLUDE } from './debian/packages.ts';
+import { debianPreseed } from './debian/preseed.ts';
 import { RELEASES, type Release } from './debian/releases.ts';
 import { debianSteps, LVM_STEPS } from './debian/steps.ts';
 import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
@@ -64,7 +65,7 @@ function debian(release: Release): RecipeInput {
     evidence: evidence(version, grade),
     per_arch: { arm64: { ...arm64, evidence: evidence(version, arm64.grade) } },
     variables: variables(release),
-    sources: mirrored ? { packages } : { cloudimg },
+    sources: mirrored ? { packages, installer: installer(release) } : { cloudimg },
     machine: { memory: '1536M', cpus: 2, disk: '3G', firmware: 'uefi' },
     user: 'root',
     packages: STANDARD_PACKAGES,
@@ -84,6 +85,22 @@ function debian(release: Release): RecipeInput {
       maturity,
     },
   });
+}
+
+/** The network installation medium, or the first of the DVDs: its answers are in its initrd, so that nothing is typed. */
+function installer(release: Release): NonNullable<RecipeInput['sources']['installer']> {
+  const { version } = release;
+  return {
+    iso_names: `debian-${version}.x.0-\${arch}-netinst.iso or debian-${version}.x.0-\${arch}-DVD-1.iso, from https://cdimage.debian.org/`,
+    language: 'preseed',
+    installs_packages: true,
+    file_name: `debian-${version}\\.\\d+\\.\\d+-\${arch}-(netinst|DVD-1)\\.iso`,
+    volume: `Debian ${version}\\.\\d+\\.\\d+ \${arch} [n1]`,
+    append: 'auto=true priority=critical',
+    answers: [{ on: 'initrd', files: { 'preseed.cfg': debianPreseed(release) } }],
+    memory: '1G',
+    timeout: '90m',
+  };
 }
 
 function evidence(version: string, grade: RecipeInput['grade']): string[] {

@@ -39,7 +39,10 @@ others=$(grep -vxF -f /run/wanted /run/kernels || true)
 [ -z "$others" ] || apt-get purge -y -q $others
 `;
 
-/** debian-installer keeps the console and the proxy of the installation in what it installed. */
+/**
+ * debian-installer keeps the console, the proxy and the network card of the installation in what it installed, and manages
+ * the network by ifupdown, which cloud-init would then prefer to netplan.
+ */
 const AFTER_INSTALLER = `#!/bin/sh -eu
 if [ -f /etc/default/grub ]; then
     sed -i -e 's/ *console=[^" ]*//g' -e '/^GRUB_TERMINAL=serial/d' -e '/^GRUB_SERIAL_COMMAND=/d' /etc/default/grub
@@ -49,6 +52,9 @@ for file in /etc/apt/apt.conf /etc/apt/apt.conf.d/*; do
     sed -i '/^Acquire::http::Proxy/d' "$file"
     [ -s "$file" ] || rm -f "$file"
 done
+printf 'auto lo\\niface lo inet loopback\\n' > /etc/network/interfaces
+printf 'system_info:\\n  network:\\n    renderers: [ netplan ]\\n' > /etc/cloud/cloud.cfg.d/80-compose-netplan.cfg
+systemctl enable systemd-resolved.service
 `;
 
 const BOOT_LOADER = `#!/bin/sh -eu
