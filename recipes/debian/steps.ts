@@ -21,7 +21,6 @@ echo 'Acquire::Check-Valid-Until "false";' > /etc/apt/apt.conf.d/99-archived-rel
 `;
 
 const EXTRA_REPOSITORIES = `#!/bin/sh -eu
-[ -n "$REPOSITORIES" ] || exit 0
 printf '%s\\n' "$REPOSITORIES" | sed 's/, */\\n/g' > /etc/apt/sources.list.d/compose-extra.list
 `;
 
@@ -90,6 +89,7 @@ export function debianSteps({ codename, security, mirrored }: Release): Steps {
     {
       name: 'extra repositories',
       sources: ['cloudimg', 'packages'],
+      when: '${extra_repositories}',
       early: true,
       shell: { script: EXTRA_REPOSITORIES, env: { REPOSITORIES: '${extra_repositories}' } },
     },
