@@ -39,7 +39,7 @@ function variables({ mirrored }: Release): NonNullable<RecipeInput['variables']>
 }
 
 function debian(release: Release): RecipeInput {
-  const { version, codename, base, mirrored, lacks, maturity, grade, proven, arm64 } = release;
+  const { version, codename, base, mirrored, lacks, maturity, grade, proven, evidence, lvm, arm64 } = release;
   const image = `\${cloudimg_base}/${codename}/latest`;
   const cloudimg = {
     url: `${image}/debian-${version}-generic-\${arch}.qcow2`,
@@ -54,6 +54,7 @@ function debian(release: Release): RecipeInput {
     include,
     include_for: BIOS,
   };
+  const plans = `test/unit/golden/plans/debian-${version}.json`;
   return defineRecipe({
     name: `debian-${version}`,
     title: `Debian ${version} (${codename})`,
@@ -62,8 +63,8 @@ function debian(release: Release): RecipeInput {
     arch: ['amd64', 'arm64'],
     grade,
     proven,
-    evidence: evidence(version, grade),
-    per_arch: { arm64: { ...arm64, evidence: evidence(version, arm64.grade) } },
+    evidence: [...evidence, plans],
+    per_arch: { arm64: { grade: 'checked', proven: arm64, evidence: [plans] } },
     variables: variables(release),
     sources: mirrored ? { packages, installer: installer(release) } : { cloudimg },
     machine: { memory: '1536M', cpus: 2, disk: '3G', firmware: 'uefi' },
@@ -72,7 +73,10 @@ function debian(release: Release): RecipeInput {
     provision: debianSteps(release),
     // The vendor's image has its root in a partition.
     layouts: mirrored
-      ? { flat: { sources: { cloudimg } }, lvm: { sources: { packages: { layout: 'lvm' } }, provision: LVM_STEPS } }
+      ? {
+          flat: { sources: { cloudimg } },
+          lvm: { ...lvm, sources: { packages: { layout: 'lvm' } }, provision: LVM_STEPS },
+        }
       : {},
     outputs: ['tgz', 'ddgz'],
     maas: {
@@ -101,11 +105,6 @@ function installer(release: Release): NonNullable<RecipeInput['sources']['instal
     memory: '1G',
     timeout: '90m',
   };
-}
-
-function evidence(version: string, grade: RecipeInput['grade']): string[] {
-  const plans = `test/unit/golden/plans/debian-${version}.json`;
-  return grade === 'built' ? ['docs/debian.md', plans] : [plans];
 }
 
 export const debianRecipes: readonly RecipeInput[] = RELEASES.map(debian);

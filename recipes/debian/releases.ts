@@ -15,11 +15,15 @@ export interface Release {
   readonly maturity: 'stable' | 'eol';
   readonly grade: RecipeInput['grade'];
   readonly proven: string;
-  /** What differs on arm64, where less was seen. */
-  readonly arm64: { readonly grade: RecipeInput['grade']; readonly proven: string };
+  readonly evidence: readonly string[];
+  /** Of a root on LVM, where other things were seen. */
+  readonly lvm?: { readonly grade: RecipeInput['grade']; readonly proven: string; readonly evidence: string[] };
+  /** What was seen on arm64, in every layout. */
+  readonly arm64: string;
 }
 
-const PLANNED = 'plans and answers are checked; nothing was built for arm64 here';
+const PLANNED = 'its plans and answers are checked; nothing was built';
+const DOUBLE = 'test/machine/doubles-debian.test.ts';
 
 export const RELEASES: readonly Release[] = [
   {
@@ -31,8 +35,9 @@ export const RELEASES: readonly Release[] = [
     lacks: ['systemd-resolved'],
     maturity: 'eol',
     grade: 'checked',
-    proven: 'its plans are checked; its cloud image and its archive were not reached from here',
-    arm64: { grade: 'checked', proven: PLANNED },
+    proven: 'its plans are checked; its cloud image and the archive were not reached from here',
+    evidence: [],
+    arm64: PLANNED,
   },
   {
     version: '11',
@@ -43,8 +48,10 @@ export const RELEASES: readonly Release[] = [
     lacks: ['systemd-resolved'],
     maturity: 'eol',
     grade: 'checked',
-    proven: 'its plans are checked',
-    arm64: { grade: 'checked', proven: PLANNED },
+    proven:
+      'its plans and answers are checked, a double of its installer fails as it should; from packages a base disk on LVM booted by BIOS until cloud-init had run',
+    evidence: [DOUBLE, 'docs/debian.md'],
+    arm64: PLANNED,
   },
   {
     version: '12',
@@ -56,8 +63,15 @@ export const RELEASES: readonly Release[] = [
     maturity: 'stable',
     grade: 'built',
     proven:
-      "built from the distribution's packages and booted; the tgz read back with curtin's tar flags, the restored dd image booted until cloud-init was done. The cloud image path ran against a local server only",
-    arm64: { grade: 'checked', proven: PLANNED },
+      "built from the distribution's packages and booted; the tgz read back with curtin's tar flags, the restored dd image booted until cloud-init was done. The cloud image path ran against a local server only, its installation against a double of debian-installer",
+    evidence: ['test/machine/main-job.test.ts', DOUBLE, 'docs/debian.md'],
+    lvm: {
+      grade: 'built',
+      proven:
+        "built from the distribution's packages; the restored dd image booted by UEFI on a larger disk, and by BIOS, until cloud-init was done",
+      evidence: ['test/machine/debian-packages.test.ts', 'docs/debian.md'],
+    },
+    arm64: 'its plans and answers are checked; a tgz was once built from packages under emulation, and not booted',
   },
   {
     version: '13',
@@ -69,7 +83,14 @@ export const RELEASES: readonly Release[] = [
     maturity: 'stable',
     grade: 'built',
     proven:
-      "built from the distribution's packages and booted; the restored dd image booted until cloud-init was done. It shares every step with debian-12",
-    arm64: { grade: 'checked', proven: PLANNED },
+      "built from the distribution's packages and booted; the restored dd image booted until cloud-init was done, before there was GRUB for BIOS on it. It shares every step with debian-12",
+    evidence: ['docs/debian.md'],
+    lvm: {
+      grade: 'driven',
+      proven:
+        'its installation ran in QEMU, from the ISO to the tgz, against a double of debian-installer; from packages it was not built on LVM',
+      evidence: [DOUBLE, 'docs/debian.md'],
+    },
+    arm64: PLANNED,
   },
 ];
