@@ -15,7 +15,7 @@ import { chooseLayout, flatten, layoutNames } from './overlay.ts';
 import { type PlannedInstaller, planInstaller } from './plan-installer.ts';
 import { type AddedSteps, planSeal, planSteps } from './plan-steps.ts';
 import { ANSWERS_URL, type CustomAnswers, VOLUME } from './planned-answers.ts';
-import type { Recipe, RecipeInput, SourceKind } from './schema.ts';
+import type { DiskLayout, Recipe, RecipeInput, SourceKind } from './schema.ts';
 import { nearest } from './suggest.ts';
 import { archValues, checkSet, interpolate, listNames, resolveVariables, type Values } from './variables.ts';
 
@@ -55,6 +55,7 @@ export type PlannedSource =
       readonly suite: string;
       readonly components: readonly string[];
       readonly include: readonly string[];
+      readonly layout: DiskLayout;
       /** The host's own when it is not given. */
       readonly mirror?: string;
     }
@@ -228,6 +229,7 @@ function planSource(
     suite,
     components,
     include: [kernel, ...include, ...(include_for?.[arch] ?? [])],
+    layout: packages.layout,
     ...(mirror === undefined ? {} : { mirror }),
   };
 }

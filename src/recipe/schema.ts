@@ -8,6 +8,10 @@ import { size } from './size.ts';
 import { type source, step } from './step-schema.ts';
 import { user } from './users.ts';
 
+/** flat: the root in a partition; lvm: in a logical volume that fills a group on one partition. */
+export const DISK_LAYOUTS = ['flat', 'lvm'] as const;
+export type DiskLayout = (typeof DISK_LAYOUTS)[number];
+
 const text = z.string().min(1);
 const architecture = z.enum(ARCHITECTURES);
 
@@ -62,6 +66,10 @@ const packages = z.strictObject({
   kernel: text,
   include: z.array(text),
   include_for: z.partialRecord(architecture, z.array(text)).optional().describe('more packages, by architecture'),
+  layout: z
+    .enum(DISK_LAYOUTS)
+    .default('flat')
+    .describe('flat: the root in a partition; lvm: in a logical volume of one'),
 });
 
 const name = z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'a name has lower-case letters, digits, dots and dashes');
