@@ -119,8 +119,24 @@ export const FAILURES: readonly ConsoleFailure[] = [
     /Sorry, there was a problem (?:completing the installation|examining the storage|applying the network)|the installer has encountered an internal error|curtin: Installation failed with exception|finish: subiquity\/\S+: FAIL/,
   ),
   ...ANACONDA,
+  {
+    code: 'installer.packages',
+    pattern: /These packages could not be found in the software repositories|Could not find the software to install/,
+    what: 'the installer lacks packages it was asked for',
+    hint: 'Look at the names of packages, and at the modules and repositories that have them.',
+  },
+  {
+    code: 'installer.script',
+    pattern: /User-defined scripts? (?:\S+ )?(?:failed|returned an error)|Script \S+ failed with exit code/,
+    what: 'a script of the profile failed',
+    hint: 'What it said stands before it.',
+  },
   installer(
     'YaST',
-    /Error while parsing the control file|An error occurred during the installation\.|\*\*\* Could not find the .{1,60} Repository|AutoYaST configuration file .{0,120}(?:not found|could not be)/,
+    /Error while parsing the control file|An error occurred during the installation\.|\*\*\* Could not find the .{1,60} Repository|AutoYaST configuration file .{0,120}(?:not found|could not be)|The AutoYaST profile .{0,80}(?:not valid|invalid)/,
+  ),
+  installer(
+    'Agama',
+    /agama-autoinstall.{0,40}(?:Could not|failed|Failed)|Could not (?:load|fetch|parse|validate) the profile|The profile is not valid/,
   ),
 ];
