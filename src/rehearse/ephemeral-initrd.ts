@@ -23,9 +23,9 @@ export async function writeEphemeralInitrd(
   const scripts = `${packageRoot()}/src/rehearse/guest`;
   const own = (name: string): Promise<Buffer> => readFile(`${scripts}/${name}.sh`);
   const files: JobFile[] = [
-    { path: 'bin/busybox', content: await readFile(system.busybox), mode: 0o755 },
+    { path: 'busybox', content: await readFile(system.busybox), mode: 0o755 },
     { path: 'init', content: await own('init'), mode: 0o755 },
-    { path: 'job/bin/curtin', content: await own('in-target'), mode: 0o755 },
+    { path: 'job/tools/curtin', content: await own('in-target'), mode: 0o755 },
     { path: 'modules/order', content: system.modules.map((path) => `${basename(path)}\n`).join('') },
   ];
   for (const name of SCRIPTS) files.push({ path: `job/${name}.sh`, content: await own(name) });

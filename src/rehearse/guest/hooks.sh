@@ -47,13 +47,14 @@ fits_machine() {
 
 # Kernels and initrds as the boot loader will look for them. A /boot of its own on a dd image is not mounted, and not seen.
 boot_files() {
-    local kernel version newest='' without='' file
+    local kernel version newest='' without='' found='' file
     if [ ! -d "$target/etc" ] || grep -Eqs '^[^#]\S*\s+/boot\s' "$target/etc/fstab"; then
         note kernel unknown
         return
     fi
     for kernel in $(ls "$target"/boot/vmlinuz* "$target"/boot/Image* 2>/dev/null | sort --version-sort); do
         [ -f "$kernel" ] || continue
+        found=yes
         fits_machine "$kernel" || fail rehearse.kernel-architecture "${kernel#"$target"} is no kernel of $ARCH"
         version=${kernel##*/}
         version=${version#*-}
@@ -72,7 +73,7 @@ boot_files() {
         fi
         [ -z "$without" ] || note initrd "none for ${kernel#"$target"}"
     done
-    ls "$target"/boot/vmlinuz* "$target"/boot/Image* >/dev/null 2>&1 || fail rehearse.no-kernel 'there is no kernel in /boot'
+    [ -n "$found" ] || fail rehearse.no-kernel 'there is no kernel in /boot'
     note kernel "${newest:-unknown}"
     [ "$CONSOLE" = no ] || serial_console
 }

@@ -1,6 +1,6 @@
-#!/bin/busybox sh
+#!/busybox sh
 # First process of the ephemeral guest's initrd: drivers, the root on the first disk, and the job as its first process.
-bb=/bin/busybox
+bb=/busybox
 $bb mkdir -p /proc /sys /root
 $bb mount -t proc proc /proc
 $bb mount -t sysfs sys /sys

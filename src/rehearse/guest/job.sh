@@ -10,7 +10,7 @@ mkdir -p /run/state "$target"
 . $job/disk.sh
 . $job/hooks.sh
 . $job/built-in.sh
-export PATH=$job/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
+export PATH=$job/tools:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
 
 prepare() {
     mount -t proc proc /proc
@@ -53,7 +53,7 @@ real_curtin() {
     wget --quiet --output-document=- "$CURTIN_URL" | tar -C /run/curtin -xf -
     cd /
     say "running $(ls /run/curtin | tr '\n' ' ')"
-    rm -f $job/bin/curtin
+    rm -f $job/tools/curtin
     env PYTHONPATH=/run/curtin python3 /run/curtin/bin/curtin -v install -c $job/config.json 2>&1 | tee "$state/curtin.log"
     status=${PIPESTATUS[0]}
     sync
