@@ -112,6 +112,20 @@ export const FAILURES: readonly ConsoleFailure[] = [
     what: 'GRUB did not find its files',
     hint: 'Check the file system UUID in the grub.cfg on the ESP.',
   },
+  {
+    code: 'boot.secure-boot',
+    // shim, GRUB below shim, and the firmware itself, each in its own words.
+    pattern: /Security Violation|bad shim signature|BdsDxe: failed to (?:load|start) .{0,300}: Access Denied/,
+    what: 'Secure Boot refused what was to be started',
+    hint: 'It is not signed by a key this firmware or shim knows, or was changed after it was signed.',
+  },
+  {
+    code: 'boot.kernel',
+    pattern:
+      /error: (?:.{0,80}: )?(?:you need to load the kernel first|invalid magic number|invalid arch-independent ELF)/,
+    what: 'GRUB cannot load the kernel',
+    hint: 'Its file is missing, damaged, or of another architecture.',
+  },
   // A question that preseeding left open has its priority in brackets (cdebconf, newt and text front ends).
   installer('the Debian installer', /Installation step failed|An installation step failed\. You can try|\[!!?\] [A-Z]/),
   installer(

@@ -62,6 +62,12 @@ const BOOT: Readonly<Record<string, readonly [code: string, why: string, hint: s
     'the system enters emergency mode',
     'Usually /etc/fstab names a device that is not on the deployed disk.',
   ],
+  'boot.secure-boot': [
+    'rehearse.secure-boot',
+    'Secure Boot refuses what the installed disk starts',
+    'shim, GRUB and kernel must be the vendor’s signed ones, unchanged.',
+  ],
+  'boot.kernel': ['rehearse.kernel-not-loaded', 'GRUB cannot load the kernel', 'The lines before it name the file.'],
   'boot.panic': ['rehearse.panic', 'the kernel panics', 'The lines around the panic name the cause.'],
   'boot.reboot-loop': ['rehearse.reboot-loop', 'the system restarts again and again', 'The lines before tell why.'],
   'boot.stalled': [
