@@ -96,25 +96,21 @@ function checkOptions(
   { firmware = 'uefi', layout, secureBoot, curtin }: RehearseOptions,
   artifact: RehearsedArtifact,
 ): void {
-  const refuse = (code: string, why: string, hint: string): never => {
+  const fail = (code: string, why: string, hint: string): never => {
     throw new UsageError(code, `Cannot rehearse ${artifact.path}: ${why}`, { hint });
   };
   if (layout !== undefined && FILE_TYPES[artifact.filetype].content !== 'tree')
-    refuse(
+    fail(
       'rehearse.layout',
       `a dd image has its own partitions (${artifact.filetype})`,
       'Leave out --storage: MAAS ignores its layouts too.',
     );
   if (!hasFirmware(artifact.arch, firmware))
-    refuse('rehearse.firmware', `${artifact.arch} has no BIOS`, 'Use --firmware uefi.');
+    fail('rehearse.firmware', `${artifact.arch} has no BIOS`, 'Use --firmware uefi.');
   if (secureBoot && firmware !== 'uefi')
-    refuse('rehearse.firmware', 'Secure Boot is a part of UEFI', 'Use --firmware uefi.');
+    fail('rehearse.firmware', 'Secure Boot is a part of UEFI', 'Use --firmware uefi.');
   if (curtin !== undefined && !existsSync(join(curtin, 'bin/curtin')))
-    refuse(
-      'rehearse.curtin-tree',
-      `${curtin} is no source tree of curtin`,
-      'Name the folder that has bin/curtin in it.',
-    );
+    fail('rehearse.curtin-tree', `${curtin} is no source tree of curtin`, 'Name the folder that has bin/curtin in it.');
 }
 
 interface Outcome {

@@ -123,7 +123,7 @@ test.each(['EFI/BOOT/grubx64.efi', 'vmlinuz'])(
 
 test.each([
   ['no curtin folder', 'partitioning', 'rehearse.no-curtin-folder', REHEARSAL_DISK],
-  ['requests not signed', 'boot', 'rehearse.unsigned', REHEARSAL_DISK],
+  ['requests not signed', 'metadata', 'rehearse.unsigned', REHEARSAL_DISK],
   ['cloud-init fails', 'cloud-init', 'rehearse.cloud-init', REHEARSAL_DISK],
   // Sound, but nothing in it makes its root as large as the disk.
   [undefined, 'checks', 'rehearse.root-not-grown', 1024 * MIB],
