@@ -114,8 +114,8 @@ export const FAILURES: readonly ConsoleFailure[] = [
   },
   {
     code: 'boot.secure-boot',
-    // shim, GRUB below shim, and the firmware itself, each in its own words.
-    pattern: /Security Violation|bad shim signature|BdsDxe: failed to (?:load|start) .{0,300}: Access Denied/,
+    // shim, and GRUB below it: both wait for a key then. A firmware that refuses an entry goes on to the next.
+    pattern: /Verification failed.{0,40}(?:Security Violation|Access Denied)|bad shim signature/,
     what: 'Secure Boot refused what was to be started',
     hint: 'It is not signed by a key this firmware or shim knows, or was changed after it was signed.',
   },

@@ -40,6 +40,13 @@ export function failure(
   return { stage, code, message, hint: more.hint, evidence: more.evidence ?? {} };
 }
 
+/** What Secure Boot refused, in whatever words. */
+export const SECURE_BOOT = {
+  code: 'rehearse.secure-boot',
+  message: 'Cannot deploy: Secure Boot refuses what the installed disk starts',
+  hint: 'shim, GRUB and kernel must be the vendor’s signed ones, unchanged.',
+} as const;
+
 /** What a machine's own error means while the installed system boots. Others are the host's, and go on as they are. */
 const BOOT: Readonly<Record<string, readonly [code: string, why: string, hint: string]>> = {
   'boot.no-bootable': [
@@ -62,11 +69,6 @@ const BOOT: Readonly<Record<string, readonly [code: string, why: string, hint: s
     'the system enters emergency mode',
     'Usually /etc/fstab names a device that is not on the deployed disk.',
   ],
-  'boot.secure-boot': [
-    'rehearse.secure-boot',
-    'Secure Boot refuses what the installed disk starts',
-    'shim, GRUB and kernel must be the vendor’s signed ones, unchanged.',
-  ],
   'boot.kernel': ['rehearse.kernel-not-loaded', 'GRUB cannot load the kernel', 'The lines before it name the file.'],
   'boot.panic': ['rehearse.panic', 'the kernel panics', 'The lines around the panic name the cause.'],
   'boot.reboot-loop': ['rehearse.reboot-loop', 'the system restarts again and again', 'The lines before tell why.'],
@@ -82,6 +84,9 @@ const BOOT: Readonly<Record<string, readonly [code: string, why: string, hint: s
 /** The failure of the deployment that a machine's error stands for; undefined where it is not the artifact's fault. */
 export function bootFailure(error: unknown, stage: StageName): Failure | undefined {
   if (!isComposeError(error)) return undefined;
+  if (error.code === 'boot.secure-boot') {
+    return { stage, ...SECURE_BOOT, evidence: { ...error.evidence, machine: error.code } };
+  }
   const known = error instanceof MachineError ? BOOT[error.code] : undefined;
   if (known === undefined) return undefined;
   const [code, why, hint] = known;

@@ -13,7 +13,7 @@ import type { MachineSpec } from '../machine/spec.ts';
 import { type RunningMachine, startMachine } from '../machine/start.ts';
 import type { Stillness } from '../machine/watch-guest.ts';
 import type { Deployed } from './deploy.ts';
-import { bootFailure, type Failure, failure, type StageName } from './failure.ts';
+import { bootFailure, type Failure, failure, SECURE_BOOT, type StageName } from './failure.ts';
 import { checkGuest, type RehearsalCheck } from './guest-checks.ts';
 import type { Identity } from './identity.ts';
 import type { MetadataService } from './metadata-server.ts';
@@ -47,6 +47,8 @@ const CLOUD_INIT_MS = 120_000;
 const LOGIN_MS = 60_000;
 const SHUTDOWN_MS = 60_000;
 const TAIL = 25;
+/** How a firmware tells of a boot entry it may not start, before it tells that there is none left. */
+const REFUSED = /BdsDxe: failed to (?:load|start) .*(?:Access Denied|Security Violation)/;
 
 /**
  * Starts the installed disk by its own boot loader and follows it as MAAS would: it asks for its metadata, signed; it is
@@ -157,6 +159,10 @@ class Boot {
   #bootFailure(error: unknown, stage: StageName): Failure {
     const found = bootFailure(error, stage);
     if (found === undefined) throw error;
+    const { serial } = found.evidence;
+    if (this.#work.secureBoot && Array.isArray(serial) && serial.some((line: string) => REFUSED.test(line))) {
+      return { ...found, ...SECURE_BOOT };
+    }
     const kernel = this.#work.deployed.withoutInitrd;
     // A kernel that was seen to lack its initrd does not find its root.
     if (kernel === undefined || !/\.(?:panic|root-not-found|stalled)$/.test(found.code)) return found;
