@@ -49,7 +49,8 @@ export function curtinConfig(inputs: ConfigInputs): CurtinConfig {
   return {
     showtrace: true,
     verbosity: 3,
-    install: { log_file: '/run/state/install.log', error_tarfile: null },
+    // The target stays mounted, so that it can be looked at as after the built-in steps.
+    install: { log_file: '/run/state/install.log', error_tarfile: null, target: '/run/target', unmount: 'disabled' },
     sources: { '00_image': { type: dd ? `dd-${filetype.slice(2)}` : 'tgz', uri: imageUrl } },
     partitioning_commands: { builtin: ['curtin', 'block-meta', 'custom'] },
     storage: storage.curtin,

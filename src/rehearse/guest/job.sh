@@ -68,6 +68,7 @@ prepare
 note ephemeral "$(uname -r)"
 if [ "$MODE" = curtin ]; then
     real_curtin
+    stage boot-files boot_files
     power_off
 fi
 tell start cmd-install '' 'curtin command install, played by compose'
