@@ -1,9 +1,10 @@
-import { isComposeError, MachineError } from '../errors.ts';
+import { type ComposeError, isComposeError, MachineError } from '../errors.ts';
 
 /** Where a rehearsal is; in the order they are passed. */
 export const STAGES = [
   'artifact',
   'ephemeral',
+  'ephemeral boot',
   'partitioning',
   'extract',
   'curthooks',
@@ -85,10 +86,17 @@ const BOOT: Readonly<Record<string, readonly [code: string, why: string, hint: s
 export function bootFailure(error: unknown, stage: StageName): Failure | undefined {
   if (!isComposeError(error)) return undefined;
   if (error.code === 'boot.secure-boot') {
-    return { stage, ...SECURE_BOOT, evidence: { ...error.evidence, machine: error.code } };
+    return { stage, ...SECURE_BOOT, evidence: evidenceOf(error) };
   }
   const known = error instanceof MachineError ? BOOT[error.code] : undefined;
   if (known === undefined) return undefined;
   const [code, why, hint] = known;
-  return failure(stage, code, why, { hint, evidence: { ...error.evidence, machine: error.code } });
+  return failure(stage, code, why, { hint, evidence: evidenceOf(error) });
+}
+
+/** Without the console's frames and rulers, which say nothing. */
+function evidenceOf({ evidence, code }: ComposeError): Failure['evidence'] {
+  const { serial } = evidence;
+  const said = Array.isArray(serial) ? { serial: serial.filter((line: string) => /\w{2}/.test(line)) } : {};
+  return { ...evidence, ...said, machine: code };
 }

@@ -172,6 +172,7 @@ class Rehearsal {
     timeline.begin('ephemeral');
     const ephemeral = await composeEphemeral(artifact.arch, context);
     timeline.end('passed', ephemeral.fromCache ? 'from the cache' : 'new');
+    timeline.begin('ephemeral boot');
     const flash = await this.#flash();
     const deployed = await deploy(
       {

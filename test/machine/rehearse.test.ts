@@ -47,7 +47,17 @@ test(
     expect(report).toMatchObject({ version: 1, passed: true, filetype: 'tgz', layout: 'flat', hooks: 'own' });
     expect(report.stages.map(({ stage, state }) => `${stage} ${state}`)).toEqual(
       [
-        ...['artifact', 'ephemeral', 'partitioning', 'extract', 'curthooks', 'hook', 'late', 'boot-files'],
+        ...[
+          'artifact',
+          'ephemeral',
+          'ephemeral boot',
+          'partitioning',
+          'extract',
+          'curthooks',
+          'hook',
+          'late',
+          'boot-files',
+        ],
         ...['boot', 'metadata', 'cloud-init', 'login', 'checks', 'power off'],
       ].map((stage) => `${stage} passed`),
     );
