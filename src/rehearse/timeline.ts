@@ -61,7 +61,7 @@ export class Timeline {
   /** Takes a report of the deployment's webhook. */
   report(event: StatusEvent): void {
     // The first word of the ephemeral guest.
-    if (event.name === 'rehearse/ephemeral') return this.end('passed', `Linux ${event.description}`);
+    if (event.name === 'rehearse/ephemeral') this.end('passed', `Linux ${event.description}`);
     const stage = REPORTED.find((name) => event.name === `cmd-install/stage-${name}`);
     if (stage === undefined) return;
     if (event.type === 'start') this.begin(stage);
