@@ -54,7 +54,7 @@ real_curtin() {
     cd /
     say "running $(ls /run/curtin | tr '\n' ' ')"
     rm -f $job/tools/curtin
-    env PYTHONPATH=/run/curtin python3 /run/curtin/bin/curtin -v install -c $job/config.json 2>&1 | tee "$state/curtin.log"
+    env PYTHONPATH=/run/curtin /run/curtin/bin/curtin -v install -c $job/config.json 2>&1 | tee "$state/curtin.log"
     status=${PIPESTATUS[0]}
     sync
     if [ "$status" != 0 ]; then
