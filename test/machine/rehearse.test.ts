@@ -80,7 +80,6 @@ test(
 test.each([
   ['kernel of another architecture', 'boot-files', 'rehearse.kernel-architecture', 'bios'],
   ['hook fails', 'curthooks', 'rehearse.hook', 'bios'],
-  ['no cloud-init', 'late', 'rehearse.dependency', 'bios'],
   ['no initrd', 'boot', 'rehearse.no-initrd', 'uefi'],
   ['fstab names a device that is not there', 'boot', 'rehearse.emergency', 'uefi'],
   ['no boot loader', 'boot', 'rehearse.no-boot-loader', 'uefi'],
@@ -121,10 +120,10 @@ test(
   5 * MINUTES,
 );
 
-test.each(['EFI/BOOT/grubx64.efi', 'vmlinuz'])(
-  'one bit of %s turned over, and Secure Boot refuses it',
-  async (flipped) => {
-    const artifact = await rehearsalDdgz(place(), undefined, flipped);
+test(
+  'one bit of the kernel turned over, and Secure Boot refuses it',
+  async () => {
+    const artifact = await rehearsalDdgz(place(), undefined, 'vmlinuz');
     const report = await rehearsed(artifact, { disk: REHEARSAL_DISK, secureBoot: true });
     expect(report.failure, told(report)).toMatchObject({ stage: 'boot', code: 'rehearse.secure-boot' });
   },
@@ -134,7 +133,6 @@ test.each(['EFI/BOOT/grubx64.efi', 'vmlinuz'])(
 test.each([
   ['no curtin folder', 'partitioning', 'rehearse.no-curtin-folder', REHEARSAL_DISK],
   ['requests not signed', 'metadata', 'rehearse.unsigned', REHEARSAL_DISK],
-  ['cloud-init fails', 'cloud-init', 'rehearse.cloud-init', REHEARSAL_DISK],
   // Sound, but nothing in it makes its root as large as the disk.
   [undefined, 'checks', 'rehearse.root-not-grown', 1024 * MIB],
 ] as const)(
