@@ -168,9 +168,10 @@ async function jobFiles(work: DeployWork, tree: string): Promise<JobFile[]> {
 function failedStage(events: readonly StatusEvent[]): Failure | undefined {
   const event = events.find(({ type, result }) => type === 'finish' && result === 'FAIL');
   if (event === undefined) return undefined;
-  const log = events.flatMap(({ files }) => files).at(-1)?.text ?? event.files.at(-1)?.text ?? '';
+  // curtin sends none with the stage; the job sends the end of curtin's own when it has ended.
+  const log = (event.files.at(-1) ?? events.flatMap(({ files }) => files).at(-1))?.text ?? '';
   const top = /^cmd-install\/stage-([a-z-]+)/.exec(event.name)?.[1] as StageName | undefined;
-  const stage = top ?? 'curthooks';
+  const stage = top ?? 'partitioning';
   const [, coded, sentence] = /^(rehearse\.[a-z-]+) (.*)$/.exec(event.description) ?? [];
   const code = coded === undefined || coded === 'rehearse.stage' ? STAGE_CODES[stage] : coded;
   const evidence = { event: event.name, log: log.trimEnd().split('\n').slice(-25) };
