@@ -9,7 +9,7 @@ const FLOORS = [
   ['formats', 'host'],
   ['disk', 'filesystem', 'seed', 'answers', 'machine', 'guest'],
   ['pack', 'verify', 'publish', 'recipe', 'recipes', 'tune'],
-  ['build'],
+  ['build', 'rehearse'],
   ['index'],
   ['cli'],
 ];

@@ -20,6 +20,7 @@ const VERBS = [
   'attach',
   'pack',
   'inspect',
+  'rehearse',
   'upload',
   'stream',
   'recipe',

@@ -13,6 +13,7 @@ import { doctorVerb } from './commands/doctor.ts';
 import { inspectVerb } from './commands/inspect.ts';
 import { packVerb } from './commands/pack.ts';
 import { recipeVerb } from './commands/recipe.ts';
+import { rehearseVerb } from './commands/rehearse.ts';
 import { seedVerb } from './commands/seed.ts';
 import { streamVerb } from './commands/stream.ts';
 import { uploadVerb } from './commands/upload.ts';
@@ -29,6 +30,7 @@ const VERBS = [
   attachVerb,
   packVerb,
   inspectVerb,
+  rehearseVerb,
   uploadVerb,
   streamVerb,
   seedVerb,

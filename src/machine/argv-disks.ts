@@ -21,7 +21,7 @@ export function diskArgv(spec: MachineSpec): string[] {
     const id = `disk${index}`;
     const cd = disk.media === 'cdrom';
     const device = {
-      virtio: () => joinOptions('virtio-blk-pci', { id, drive: id }),
+      virtio: () => joinOptions('virtio-blk-pci', { id, drive: id, ...(disk.serial && { serial: disk.serial }) }),
       scsi: () => joinOptions(cd ? 'scsi-cd' : 'scsi-hd', { id, bus: 'scsi.0', drive: id }),
       sata: () => joinOptions(cd ? 'ide-cd' : 'ide-hd', { id, bus: `${builtIn ?? 'sata'}.${units.sata++}`, drive: id }),
       nvme: () => joinOptions('nvme', { id, serial: id, drive: id }),

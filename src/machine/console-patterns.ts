@@ -112,6 +112,20 @@ export const FAILURES: readonly ConsoleFailure[] = [
     what: 'GRUB did not find its files',
     hint: 'Check the file system UUID in the grub.cfg on the ESP.',
   },
+  {
+    code: 'boot.secure-boot',
+    // shim, and GRUB below it: both wait for a key then. A firmware that refuses an entry goes on to the next.
+    pattern: /Verification failed.{0,40}(?:Security Violation|Access Denied)|bad shim signature/,
+    what: 'Secure Boot refused what was to be started',
+    hint: 'It is not signed by a key this firmware or shim knows, or was changed after it was signed.',
+  },
+  {
+    code: 'boot.kernel',
+    pattern:
+      /error: (?:.{0,80}: )?(?:you need to load the kernel first|invalid magic number|invalid arch-independent ELF)/,
+    what: 'GRUB cannot load the kernel',
+    hint: 'Its file is missing, damaged, or of another architecture.',
+  },
   // A question that preseeding left open has its priority in brackets (cdebconf, newt and text front ends).
   installer('the Debian installer', /Installation step failed|An installation step failed\. You can try|\[!!?\] [A-Z]/),
   installer(

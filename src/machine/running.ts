@@ -22,6 +22,7 @@ export interface RunningRun extends RunningRecord {
 }
 
 const FILE = 'machine.json';
+const PARTS = ['install', 'deploy', 'boot'];
 
 /** Writes `record` into the run's folder; disposing removes it. */
 export async function recordRunning(runDir: string, record: Omit<RunningRecord, 'version'>): Promise<AsyncDisposable> {
@@ -35,8 +36,8 @@ export async function recordRunning(runDir: string, record: Omit<RunningRecord, 
 export async function runningRuns(env: NodeJS.ProcessEnv = process.env): Promise<RunningRun[]> {
   const folder = join(stateFolder(env), 'runs');
   const names = await readdir(folder).catch(() => []);
-  // An installer's machine has a folder of its own in the run's.
-  const folders = names.flatMap((name) => [join(folder, name), join(folder, name, 'install')]);
+  // The machine of an installer, and both of a rehearsal, have a folder of their own in the run's.
+  const folders = names.flatMap((name) => [join(folder, name), ...PARTS.map((part) => join(folder, name, part))]);
   const runs = await Promise.all(folders.map(readRun));
   return runs.filter((run) => run !== undefined).sort((a, b) => b.started.localeCompare(a.started));
 }

@@ -15,6 +15,8 @@ export interface MachineDisk {
   readonly media?: 'disk' | 'cdrom' | 'floppy';
   /** A floppy has none. @default virtio; sata for a CD of amd64, scsi for one of arm64 */
   readonly interface?: DiskInterface;
+  /** By which a guest tells a disk from others, at most 20 characters; a virtio disk's. @default none */
+  readonly serial?: string;
 }
 
 /** A guest port reached through a port of the host's loopback address that QEMU binds itself. */

@@ -193,6 +193,30 @@ describe('compose build debian-12 --source packages', () => {
   );
 
   test(
+    'the ddgz deploys onto a larger disk: cloud-init signs, reports to MAAS, grows the root and lets the key in',
+    async () => {
+      const artifact = join(out, 'debian-12-amd64.dd.gz');
+      const env = { COMPOSE_STATE: join(folder, 'rehearsal-state') };
+      const args = ['rehearse', artifact, '--disk', '6G', '--accelerator', 'tcg', '--json'];
+      const { stdout, stderr } = await compose(args, { env });
+      const report = JSON.parse(stdout || `{"failure": ${JSON.stringify(stderr)}}`);
+      expect(report.failure, stdout).toBeUndefined();
+      expect(report.checks.map((check: { name: string; state: string }) => `${check.name} ${check.state}`)).toEqual([
+        'kernel passed',
+        'root writable passed',
+        'root grown passed',
+        'failed units passed',
+        'cloud-init passed',
+      ]);
+      const reported = report.events.filter((event: { origin: string }) => event.origin === 'cloudinit');
+      expect(reported.map((event: { name: string }) => event.name)).toEqual(
+        expect.arrayContaining(['init-network', 'modules-config', 'modules-final']),
+      );
+    },
+    15 * MINUTES,
+  );
+
+  test(
     'inspect finds in the artifacts what MAAS needs',
     async () => {
       for (const file of ['debian-12-amd64.tar.gz', 'debian-12-amd64.dd.gz']) {

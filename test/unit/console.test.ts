@@ -25,6 +25,10 @@ test.each([
   ['No bootable device.', 'boot.no-bootable'],
   ['grub rescue> ', 'boot.grub-rescue'],
   ['error: no such device: 3f2a.', 'boot.grub-rescue'],
+  ['error: bad shim signature.', 'boot.secure-boot'],
+  ['│ Verification failed: (0x1A) Security Violation │', 'boot.secure-boot'],
+  ['error: you need to load the kernel first.', 'boot.kernel'],
+  ['error: invalid magic number.', 'boot.kernel'],
   ['  │ [!!] Partition disks │', 'installer.failed'],
   ['An installation step failed. You can try to run the failing item', 'installer.failed'],
   ['Sorry, there was a problem completing the installation.', 'installer.failed'],
@@ -62,6 +66,7 @@ test.each([
   'systemd[1]: emergency.service - Emergency Shell was skipped',
   'Starting rescue shell is not needed',
   'error: no server is specified.',
+  'BdsDxe: failed to load Boot0001 "UEFI QEMU DVD-ROM" from PciRoot(0x0): Access Denied',
   'a line of the installer: [!] done',
   'dracut-initqueue[400]: Warning: dracut-initqueue timeout',
 ])('%s is no failure', (line) => {

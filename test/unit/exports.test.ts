@@ -54,6 +54,7 @@ test('the values of the library, no more and no fewer', () => {
       "plan",
       "planDifferences",
       "quietContext",
+      "rehearse",
       "runInstaller",
       "runningRuns",
       "scaffold",
