@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { recipeFileSchema } from '../dist/src/recipe/schema.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const VERBS = ['list', 'show', 'plan', 'build', 'attach', 'pack', 'inspect', 'seed', 'bench', 'debug', 'doctor'];
+const VERBS = ['list', 'show', 'plan', 'build', 'attach', 'pack', 'inspect', 'verify', 'seed', 'bench', 'debug', 'doctor'];
 
 function schema() {
   const json = z.toJSONSchema(recipeFileSchema, { io: 'input', reused: 'ref' });

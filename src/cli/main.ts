@@ -13,6 +13,7 @@ import { doctorVerb } from './commands/doctor.ts';
 import { inspectVerb } from './commands/inspect.ts';
 import { packVerb } from './commands/pack.ts';
 import { seedVerb } from './commands/seed.ts';
+import { verifyVerb } from './commands/verify.ts';
 import { errorText, exitStatus } from './print-error.ts';
 import { painter, screenOf } from './render/renderer.ts';
 
@@ -24,6 +25,7 @@ const VERBS = [
   attachVerb,
   packVerb,
   inspectVerb,
+  verifyVerb,
   seedVerb,
   benchVerb,
   debugVerb,
