@@ -21,6 +21,8 @@ export interface PackOptions {
   readonly filetypes: readonly FileType[];
   /** Whether identity, keys, state and logs are taken out. @default true */
   readonly seal?: boolean;
+  /** Ids of hygiene whose edits the seal leaves out: src/verify/hygiene.ts. @default none */
+  readonly keep?: readonly string[] | undefined;
   /** Account the build logged in with. */
   readonly user?: string;
   /** Edits beside those of the seal. */
@@ -106,6 +108,7 @@ const TUNING = [
   'check',
   'freeBlocks',
   'verify',
+  'keep',
 ] as const;
 
 /** How artifacts are made, whatever of. */

@@ -20,7 +20,7 @@ import { sealEdits } from './seal.ts';
 import { SealedTree } from './sealed-tree.ts';
 import { WINDOW } from './stream.ts';
 import { type TreeManifest, writeTreeManifest } from './tree-manifest.ts';
-import { verifyOutputs } from './verify-outputs.ts';
+import { verifiedOf, verifyOutputs } from './verify-outputs.ts';
 
 export type { PackOptions, PackResult } from './pack-options.ts';
 
@@ -73,7 +73,12 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
       context.emit({ type: 'artifact', file, filetype, size, sha256 });
     }
   }
-  const artifacts = filetypes.map((filetype) => made.get(filetype)).filter((artifact) => artifact !== undefined);
+  const artifacts = filetypes.flatMap((filetype, at): Artifact[] => {
+    const artifact = made.get(filetype);
+    const report = verified[at];
+    if (artifact === undefined) return [];
+    return [report === undefined ? artifact : { ...artifact, verified: verifiedOf(report) }];
+  });
   if (installed?.sets.length === 0)
     notes.add('the tree has no package database of dpkg, rpm or apk: the lists are empty');
   for (const note of notes) context.emit({ type: 'log', level: 'info', message: note });
@@ -90,9 +95,9 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
 }
 
 /** What is taken out of the tree, and of the disk. */
-function editsOf({ seal, user, verify, edits: own = [] }: PackOptions): SealedParts {
+function editsOf({ seal, user, keep = [], verify, edits: own = [] }: PackOptions): SealedParts {
   const edits = (of: 'tree' | 'disk'): Edit[] => [
-    ...(seal === false ? [] : sealEdits({ user, keep: verify?.off, of })),
+    ...(seal === false ? [] : sealEdits({ user, keep: [...keep, ...(verify?.off ?? [])], of })),
     ...own,
   ];
   return { tree: edits('tree'), disk: edits('disk') };

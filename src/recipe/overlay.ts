@@ -7,7 +7,7 @@ import { nearest } from './suggest.ts';
 type Sources = Recipe['sources'];
 
 /**
- * `over` laid over `base`: scalars and lists override, packages and provision steps are appended; variables, machine, maas
+ * `over` laid over `base`: scalars and lists override, packages, provision steps and what verify lets pass are appended; variables, machine, maas
  * and each source are merged key by key, as are layouts and what differs per architecture.
  */
 export function merge(base: Recipe, over: RecipeFile | RecipeOverlay): Recipe {
@@ -21,8 +21,16 @@ export function merge(base: Recipe, over: RecipeFile | RecipeOverlay): Recipe {
     sources: mergeSources(base.sources, sources),
     packages: [...base.packages, ...(over.packages ?? [])],
     provision: [...base.provision, ...(over.provision ?? [])],
+    ...((base.verify ?? over.verify) && { verify: mergeVerify(base.verify, over.verify) }),
     per_arch: eachMerged(base.per_arch, per_arch),
     layouts: eachMerged(base.layouts, layouts),
+  };
+}
+
+function mergeVerify(base: Recipe['verify'], over: RecipeOverlay['verify']): Recipe['verify'] {
+  return {
+    allow: [...(base?.allow ?? []), ...(over?.allow ?? [])],
+    off: [...(base?.off ?? []), ...(over?.off ?? [])],
   };
 }
 
