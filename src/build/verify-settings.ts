@@ -1,9 +1,13 @@
-import type { Proxy } from '../guest/proxy.ts';
+import type { proxyFromEnvironment } from '../guest/proxy.ts';
 import type { Plan } from '../recipe/plan.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 
 /** What the recipe and the build let pass, and what of this host's network may not be in the image. */
-export function verifySettings(own: Plan['verify'], told: VerifySettings = {}, proxy: Proxy = {}): VerifySettings {
+export function verifySettings(
+  own: Plan['verify'],
+  told: VerifySettings = {},
+  proxy: ReturnType<typeof proxyFromEnvironment> = {},
+): VerifySettings {
   const addresses = [proxy.http, proxy.https].map((text) => /^(?:\w+:\/\/)?(?:[^@/]*@)?([^/]+)/.exec(text ?? '')?.[1]);
   return {
     ...told,

@@ -23,7 +23,14 @@ export function artifactText(result: PackResult, maas: Partial<MaasEntry> & { re
   const lists = result.lists.map(({ kind, path }) => `${kind}: ${path}`);
   if (result.treeManifest !== undefined) lists.push(`files: ${result.treeManifest.path}`);
   const verified = (result.verified ?? []).flatMap(verifiedLines);
-  return [...columns(rows), ...digests, ...verified, `sums: ${result.sums}`, ...lists, '', 'upload to MAAS with', ...uploads].join(
-    '\n',
-  );
+  return [
+    ...columns(rows),
+    ...digests,
+    ...verified,
+    `sums: ${result.sums}`,
+    ...lists,
+    '',
+    'upload to MAAS with',
+    ...uploads,
+  ].join('\n');
 }

@@ -43,8 +43,18 @@ export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
     packages: { type: 'boolean', default: false, describe: 'list the packages in <name>.packages.txt' },
     sbom: { type: 'string', array: true, nargs: 1, describe: 'bills of materials, comma-separated: spdx,cyclonedx' },
     manifest: { type: 'boolean', default: false, describe: 'list every file of the tree in <name>.files.jsonl' },
-    allow: { type: 'string', array: true, nargs: 1, describe: 'RULE=reason: a rule of verify that may fail; RULE may have *' },
-    off: { type: 'string', array: true, nargs: 1, describe: 'a rule of verify that is off; of hygiene, not sealed either' },
+    allow: {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'RULE=reason: a rule of verify that may fail; RULE may have *',
+    },
+    off: {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'a rule of verify that is off; of hygiene, not sealed either',
+    },
     target: { type: 'string', describe: 'release of MAAS to verify for, maas-3.3 to maas-3.8; all of them by default' },
   }) as Argv<T & PackFlags>;
 }

@@ -58,7 +58,9 @@ export async function verifyOutputs(work: Work, settings: VerifySettings): Promi
 /** A report as the artifact's record keeps it. */
 export function verifiedOf({ targets, findings }: VerifyReport): Verified {
   const warned = findings.filter(({ severity, allowed }) => severity === 'warning' && allowed === undefined);
-  const allowed = new Map(findings.flatMap((one) => (one.allowed === undefined ? [] : [[one.rule, one.allowed] as const])));
+  const allowed = new Map(
+    findings.flatMap((one) => (one.allowed === undefined ? [] : [[one.rule, one.allowed] as const])),
+  );
   return {
     targets,
     warnings: [...new Set(warned.map(({ rule }) => rule))],
@@ -78,7 +80,8 @@ function artifactFacts({ options }: Work, filetype: FileType, wants: ArtifactFac
   const maas = { name: options.name, ...options.maas };
   return {
     ...{ file: `${options.name}.${suffix}`, filetype, declared: filetype, compression, isTar: content !== 'disk' },
-    ...{ container: undefined, size: undefined, sha256: undefined, record: undefined, damage: undefined },
+    ...{ container: undefined, size: undefined, sha256: undefined, record: undefined },
+    ...{ damage: undefined, unread: undefined },
     ...{ maas, machine: machineOf(maas.architecture), wants },
   };
 }

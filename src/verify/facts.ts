@@ -34,6 +34,8 @@ export interface ArtifactFacts {
   readonly record: { readonly size?: number; readonly sha256?: string } | undefined;
   /** Why it was not read to its end. */
   readonly damage: string | undefined;
+  /** Why nothing here reads it, which says nothing against it. */
+  readonly unread: string | undefined;
   /** What MAAS is told. */
   readonly maas: Partial<MaasEntry>;
   /** Machine of `maas.architecture`. */

@@ -90,8 +90,9 @@ function drained(decoder: Decoder, bytes: Uint8Array): Uint8Array {
   const parts: Uint8Array[] = [];
   let length = 0;
   try {
-    for (const made of [decoder.write(bytes), decoder.finish()]) {
-      for (const part of made) {
+    // One after the other: what is left is known only when all was read.
+    for (const made of [() => decoder.write(bytes), () => decoder.finish()]) {
+      for (const part of made()) {
         length += part.length;
         if (length > LIMIT) throw new RangeError(`more than ${LIMIT} bytes come of it`);
         parts.push(part);

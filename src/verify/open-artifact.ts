@@ -121,31 +121,32 @@ export interface OpenedDisk extends AsyncDisposable {
   readonly members: number | undefined;
 }
 
+export interface DiskReading extends Pick<Sniffed, 'compression' | 'isTar'> {
+  readonly signal: AbortSignal;
+  /** Sees the content of the file, in order; each part is good until it answers. */
+  readonly onContent: (content: Uint8Array) => void;
+}
+
 /**
  * The disk in `path`. A file without compression, and one whose pieces were compressed apart, are read where they are; of
  * others the parts that are not zeros are put into a file in a private temporary folder, which is gone with the disk.
- * `onContent` sees the content of the file, in order, each part good until it answers.
  * @throws FormatError where it is damaged or cut short
  */
-export async function openDiskIn(
-  path: string,
-  {
-    compression,
-    isTar,
-    signal,
-    onContent,
-  }: Pick<Sniffed, 'compression' | 'isTar'> & {
-    readonly signal: AbortSignal;
-    readonly onContent: (content: Uint8Array) => void;
-  },
-): Promise<OpenedDisk> {
+export async function openDiskIn(path: string, reading: DiskReading): Promise<OpenedDisk> {
+  const { compression, isTar, signal, onContent } = reading;
   if (compression === 'none' || compression === undefined) {
     for await (const chunk of createReadStream(path, { highWaterMark: READ, signal })) onContent(chunk as Buffer);
     return insideTar(await openDisk(path, { format: 'raw', signal }), isTar === true);
   }
   const index = await indexOf(path, compression, signal, onContent);
-  if (index === undefined) return unpacked(path, { compression, isTar, signal, onContent });
-  return insideTar(await packedSource(path, index.pieces, index.unpack), isTar === true);
+  if (index === undefined) return unpacked(path, reading);
+  try {
+    return await insideTar(await packedSource(path, index.pieces, index.unpack), isTar === true);
+  } catch (error) {
+    // The map of a file with holes is followed while it streams.
+    if (!isComposeError(error) || error.code !== 'tar.unsupported') throw error;
+    return unpacked(path, reading);
+  }
 }
 
 function indexOf(
@@ -171,10 +172,8 @@ async function insideTar(whole: BlockSource, isTar: boolean): Promise<OpenedDisk
   }
 }
 
-type Reading = Parameters<typeof openDiskIn>[1];
-
 /** By a file that takes the room of what is not zero. */
-async function unpacked(path: string, { compression, isTar, signal, onContent }: Reading): Promise<OpenedDisk> {
+async function unpacked(path: string, { compression, isTar, signal, onContent }: DiskReading): Promise<OpenedDisk> {
   const folder: TemporaryFolder = await temporaryFolder('compose-verify-');
   try {
     const raw = join(folder.path, 'disk.raw');

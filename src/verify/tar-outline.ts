@@ -42,6 +42,7 @@ export async function tarOutline(source: BlockSource): Promise<TarOutline> {
     at += BLOCK;
     if (type === TYPE.paxExtended) long = await paxSize(source, at, size);
     else if (type !== TYPE.paxGlobal && type !== TYPE.gnuLongName && type !== TYPE.gnuLongLink) {
+      if (type === TYPE.gnuSparse) throw withHoles();
       members++;
       const isFile = type === TYPE.file || type === TYPE.oldFile || type === TYPE.contiguous;
       if (isFile) first ??= { position: at, size };
@@ -62,13 +63,17 @@ async function paxSize(source: BlockSource, at: number, size: number): Promise<n
   if (records === undefined) throw damaged('an extended header does not follow its grammar');
   const texts = new Map(records.map(({ key, value }) => [Buffer.from(key).toString(), Buffer.from(value).toString()]));
   if ([...texts.keys()].some((key) => key.startsWith('GNU.sparse.'))) {
-    throw new FormatError('tar.unsupported', 'Cannot read the archive: the disk in it is stored with holes');
+    throw withHoles();
   }
   const text = texts.get('size');
   if (text === undefined) return undefined;
   const value = Number(text);
   if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(value)) throw damaged('size is no number');
   return value;
+}
+
+function withHoles(): FormatError {
+  return new FormatError('tar.unsupported', 'Cannot read the archive: the disk in it is stored with holes');
 }
 
 function damaged(why: string): FormatError {

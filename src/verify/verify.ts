@@ -44,12 +44,15 @@ export async function verify(options: VerifyOptions, context: Context): Promise<
   const artifact: ArtifactFacts = {
     ...{ file: basename(path), filetype, declared, compression, isTar, container, size, sha256 },
     record: record === undefined ? undefined : { ...record.size, ...record.sha256 },
-    damage: undefined,
+    ...{ damage: undefined, unread: undefined },
     ...{ maas, machine, wants },
   };
   const facts = await inPhase(context, `read ${basename(path)}`, () => readContent(path, artifact, context));
   return judge(facts, { allow, off });
 }
+
+/** Errors of what is whole, and not known here. */
+const UNREAD: readonly string[] = ['tar.unsupported', 'xz.memory'];
 
 /** Reads what is in the file, where its content is what its filetype says: else every other rule would fail for that. */
 async function readContent(path: string, artifact: ArtifactFacts, context: Context): Promise<Facts> {
@@ -62,7 +65,8 @@ async function readContent(path: string, artifact: ArtifactFacts, context: Conte
     return expected === 'tree' ? await readTree(path, artifact, context) : await readDisk(path, artifact, context);
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    return { artifact: { ...artifact, damage: error.message } };
+    const { code, message } = error;
+    return { artifact: { ...artifact, ...(UNREAD.includes(code) ? { unread: message } : { damage: message }) } };
   }
 }
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { diskOf, tarOf } from '../../fixtures/good-artifact.ts';
+import { lvmArtifact } from '../../fixtures/good-lvm.ts';
 import { debianTree, rockyTree } from '../../fixtures/good-tree.ts';
 import { MUTANTS, type Mutant } from '../../fixtures/mutants.ts';
-import { lvmArtifact } from '../../fixtures/good-lvm.ts';
 import { quietContext } from '../../src/events.ts';
 import { which } from '../../src/host/tools.ts';
 import type { VerifyReport } from '../../src/verify/judge.ts';
@@ -29,7 +29,11 @@ async function judged(mutant: Omit<Mutant, 'rule'>): Promise<VerifyReport> {
   const tree = of === 'rocky' ? rockyTree() : debianTree();
   change?.(tree);
   const content =
-    of === 'lvm' ? await lvmArtifact(folder, tree) : of === 'disk' ? await diskOf(folder, tree, disk) : tarOf(tree, rename);
+    of === 'lvm'
+      ? await lvmArtifact(folder, tree)
+      : of === 'disk'
+        ? await diskOf(folder, tree, disk)
+        : tarOf(tree, rename);
   const packed = gzipSync(content, { level: 1 });
   const path = join(folder, 'artifact');
   await writeFile(path, bytes?.(packed) ?? packed);

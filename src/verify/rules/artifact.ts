@@ -77,6 +77,16 @@ export const artifactRules: readonly Rule[] = [
     check: ({ artifact: { damage } }) => unless(damage === undefined, damage ?? ''),
   },
   {
+    id: 'stream.readable',
+    severity: 'warning',
+    title: 'compose can read what is in it',
+    why: 'Nothing inside was judged.',
+    source: 'src/formats/tar/reader.ts, src/host/decompress.ts',
+    mend: 'Pack it with compose pack, or with GNU tar in the format posix.',
+    for: { of: 'any' },
+    check: ({ artifact: { unread } }) => unless(unread === undefined, unread ?? ''),
+  },
+  {
     id: 'record.matches',
     severity: 'error',
     title: 'Size and SHA-256 are those of the record beside the file',
