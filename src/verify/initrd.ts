@@ -1,6 +1,7 @@
 /** What is in an initial file system: the modules a machine has before its root. */
 import { gunzipSync } from 'node:zlib';
 import { isCpio, readCpioArchive } from '../formats/cpio-read.ts';
+import { unpackLz4Legacy } from '../formats/lz4.ts';
 import { openLibbz2 } from '../host/libbz2.ts';
 import { openLiblzma } from '../host/liblzma.ts';
 import { unpackZstd } from '../host/libzstd.ts';
@@ -28,7 +29,7 @@ const CODECS: readonly (readonly [magic: readonly number[], name: string, unpack
   [[0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], 'xz', async (bytes) => drained((await openLiblzma()).decoder(XZ_MEMORY), bytes)],
   [[0x28, 0xb5, 0x2f, 0xfd], 'zstd', (bytes) => unpackZstd(bytes, LIMIT)],
   [[0x42, 0x5a, 0x68], 'bzip2', async (bytes) => drained((await openLibbz2()).decoder(), bytes)],
-  [[0x02, 0x21, 0x4c, 0x18], 'LZ4', undefined],
+  [[0x02, 0x21, 0x4c, 0x18], 'LZ4', (bytes) => unpackLz4Legacy(bytes, LIMIT)],
   [[0x5d, 0, 0], 'LZMA', undefined],
   [[0x89, 0x4c, 0x5a, 0x4f], 'LZO', undefined],
 ];

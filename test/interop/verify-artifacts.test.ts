@@ -112,6 +112,7 @@ describe.skipIf(!HAVE)('verify reads what other tools make', () => {
       'xz --check=crc32 -0c plain',
       'bzip2 -c plain',
       ...(which('zstd') ? ['zstd -qc plain'] : []),
+      ...(which('lz4') ? ['lz4 -lc plain'] : []),
     ]) {
       await shell(`${codec} >initrd`);
       const tree = debianTree();
@@ -164,6 +165,18 @@ describe.skipIf(!HAVE)('what verify tells', () => {
     await expect(allow('boot.bios', ' ')).rejects.toMatchObject({ code: 'verify.reason' });
     await expect(verify({ path, target: 'maas-2.9' }, context)).rejects.toMatchObject({ code: 'verify.target' });
     await expect(verify({ path: at('none') }, context)).rejects.toMatchObject({ code: 'verify.unreadable' });
+  });
+
+  test('an image of another kind is called by its name', async () => {
+    for (const [head, what] of [
+      ['QFI\xfb', 'a qcow2 image'],
+      ['hsqs', 'a squashfs'],
+      ['\x28\xb5\x2f\xfd', 'compressed by zstd'],
+    ]) {
+      await writeFile(at('artifact'), Buffer.alloc(4096).fill(head ?? '', 0, 4, 'latin1'));
+      const { findings } = await verify({ path: at('artifact'), filetype: 'ddraw', maas: MAAS }, context);
+      expect(findings).toMatchObject([{ rule: 'filetype.content', message: expect.stringContaining(what ?? '') }]);
+    }
   });
 
   test('what only some releases of MAAS ask for depends on the target', async () => {
