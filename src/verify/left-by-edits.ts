@@ -16,19 +16,27 @@ export function leftByEdits(edits: readonly SealEdit[], { tree, disk }: Facts): 
   for (const [kind, path, of] of edits) {
     if (of === 'tree' && disk !== undefined) continue;
     const found = matches(tree, path.split('/').slice(1));
-    for (const one of found.slice(0, SHOWN)) {
-      if (kind === 'remove') problems.push({ message: 'it is there', path: `/${one}` });
-      else if (kind === 'empty' && isFilled(tree, one)) problems.push({ message: 'it is not empty', path: `/${one}` });
-      else if (kind === 'clear' && tree.inside(one).length > 0)
-        problems.push({ message: `there are ${tree.inside(one).length} names in it`, path: `/${one}` });
+    for (const one of found.filter((each) => ships(tree, each)).slice(0, SHOWN)) {
+      if (kind === 'empty') problems.push({ message: 'it is not empty', path: `/${one}` });
+      else if (kind === 'remove') problems.push({ message: 'it is there', path: `/${one}` });
+      else problems.push({ message: `there are ${tree.inside(one).length} names in it`, path: `/${one}` });
     }
   }
   return problems;
 }
 
-function isFilled(tree: TreeFacts, path: string): boolean {
+/** What systemd takes for an empty machine id (machine-id(5)). */
+const UNSET = 'uninitialized';
+
+/** Whether something is inherited by what is at `path`: empty files, folders of them and links to them harm nobody. */
+function ships(tree: TreeFacts, path: string): boolean {
   const entry = tree.own(path);
-  return entry?.kind === 'file' && (entry.data?.size ?? 0) > 0;
+  if (entry?.kind === 'directory') return tree.inside(path).some((inner) => ships(tree, pathText(inner)));
+  const file = tree.node(path);
+  if (file?.kind !== 'file' || (file.data?.size ?? 0) === 0) return false;
+  // The link of one machine id to the other is told where it leads.
+  if (entry?.kind === 'symlink') return false;
+  return (tree.text(path) ?? '').trim() !== UNSET;
 }
 
 /** Paths that a pattern of an edit names; "*" stands for any run of characters but a slash. */
