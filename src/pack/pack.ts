@@ -7,6 +7,7 @@ import { type Context, inPhase } from '../events.ts';
 import { requireEditable } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { findRoot, type Root } from '../filesystem/root.ts';
+import { offOf } from '../verify/settings.ts';
 import type { Codec, Engine } from './codec.ts';
 import { epochFromEnvironment, latestTime, type SealedParts, type Work } from './content.ts';
 import { openForCodec } from './effort.ts';
@@ -94,10 +95,11 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   return treeManifest === undefined ? all : { ...all, treeManifest };
 }
 
-/** What is taken out of the tree, and of the disk. */
+/** What is taken out of the tree, and of the disk. @throws UsageError `verify.rule` */
 function editsOf({ seal, user, keep = [], verify, edits: own = [] }: PackOptions): SealedParts {
+  const off = offOf([...keep, ...(verify?.off ?? [])]);
   const edits = (of: 'tree' | 'disk'): Edit[] => [
-    ...(seal === false ? [] : sealEdits({ user, keep: [...keep, ...(verify?.off ?? [])], of })),
+    ...(seal === false ? [] : sealEdits({ user, keep: off, of })),
     ...own,
   ];
   return { tree: edits('tree'), disk: edits('disk') };

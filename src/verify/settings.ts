@@ -20,7 +20,7 @@ export interface VerifySettings {
   readonly off?: readonly string[] | undefined;
   /** A release of MAAS, `maas-3.5`; @default all that are known, 3.3 to 3.8 */
   readonly target?: string | undefined;
-  /** Bytes of the smallest disk it is deployed on. @default 16 GiB */
+  /** Bytes of the smallest disk it is deployed on. @default 64 GiB */
   readonly targetDisk?: number | undefined;
   /** Texts that may not be in it. @default none */
   readonly forbidden?: readonly string[] | undefined;
@@ -28,7 +28,7 @@ export interface VerifySettings {
   readonly user?: string | undefined;
 }
 
-const TARGET_DISK = 16 * 1024 ** 3;
+const TARGET_DISK = 64 * 1024 ** 3;
 
 /** @throws UsageError `verify.target` */
 export function wantsOf({ target, targetDisk = TARGET_DISK, forbidden = [], user }: VerifySettings): Wants {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { FormatError, isComposeError } from '../errors.ts';
+import { FormatError, isComposeError, UsageError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import type { Machine } from '../formats/executable.ts';
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
@@ -25,7 +25,7 @@ export interface VerifyOptions extends VerifySettings {
 /**
  * Holds an artifact of any tool against what MAAS and curtin will do with it, and looks for what must not ship. It is read
  * once; nothing of it is run, and no root is needed.
- * @throws FormatError `verify.unreadable`, `verify.record`; UsageError `verify.target`, `verify.rule`, `verify.reason`.
+ * @throws FormatError `verify.unreadable`, `verify.record`; UsageError `verify.filetype`, `verify.target`, `verify.rule`, `verify.reason`.
  *   What is wrong with the artifact, damage too, is in the report
  */
 export async function verify(options: VerifyOptions, context: Context): Promise<VerifyReport> {
@@ -39,6 +39,7 @@ export async function verify(options: VerifyOptions, context: Context): Promise<
   const declared = options.filetype ?? record?.filetype;
   const machine = machineOf(maas.architecture);
   const filetype = declared === undefined ? guessed(path, sniffed) : known(declared);
+  if (filetype === undefined && declared === undefined) requireNamed(path, sniffed);
   const sha256 = await sha256Of(path, context.signal);
   const { size, compression, isTar, container } = sniffed;
   const artifact: ArtifactFacts = {
@@ -202,6 +203,14 @@ function guessed(path: string, { compression, isTar }: Sniffed): FileType | unde
   if (named !== undefined) return named;
   if (compression === undefined || compression === 'zstd' || compression === 'lz4') return undefined;
   return isTar ? TREES[compression] : DISKS[compression];
+}
+
+/** A tar that is not compressed may hold a tree or a disk. @throws UsageError `verify.filetype` */
+function requireNamed(path: string, { isTar, container }: Sniffed): void {
+  if (isTar !== true || container !== undefined) return;
+  throw new UsageError('verify.filetype', `Cannot tell what ${basename(path)} is: a tar may hold a tree or a disk`, {
+    hint: 'Say --filetype ddtar, or tgz for a tree.',
+  });
 }
 
 const MACHINES: readonly string[] = ['amd64', 'i386', 'arm64', 'armhf', 'ppc64el', 's390x', 'riscv64'];

@@ -164,6 +164,8 @@ describe.skipIf(!HAVE)('what verify tells', () => {
     await expect(allow('boot.bois', 'x')).rejects.toMatchObject({ code: 'verify.rule' });
     await expect(allow('boot.bios', ' ')).rejects.toMatchObject({ code: 'verify.reason' });
     await expect(verify({ path, target: 'maas-2.9' }, context)).rejects.toMatchObject({ code: 'verify.target' });
+    await writeFile(at('unnamed'), tarOf(debianTree()));
+    await expect(verify({ path: at('unnamed') }, context)).rejects.toMatchObject({ code: 'verify.filetype' });
     await expect(verify({ path: at('none') }, context)).rejects.toMatchObject({ code: 'verify.unreadable' });
   });
 

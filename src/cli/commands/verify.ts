@@ -51,7 +51,7 @@ export const verifyVerb: Verb<Flags> = {
         architecture: { type: 'string', describe: 'architecture in MAAS, such as amd64/generic' },
         allow: { type: 'string', array: true, nargs: 1, describe: 'RULE=reason: let it pass; RULE may have *' },
         off: { type: 'string', array: true, nargs: 1, describe: 'a rule that is not looked at' },
-        'target-disk': { type: 'string', describe: 'size of the smallest disk it is deployed on; 16G' },
+        'target-disk': { type: 'string', describe: 'size of the smallest disk it is deployed on; 64G' },
         forbid: { type: 'string', array: true, nargs: 1, describe: 'text that may not be in it, free space included' },
         user: { type: 'string', describe: 'account the build logged in with' },
         report: {

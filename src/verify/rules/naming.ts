@@ -52,6 +52,17 @@ export const namingRules: readonly Rule[] = [
     },
   },
   {
+    id: 'name.custom',
+    severity: 'warning',
+    title: 'A custom image has a bare name',
+    why: '3.8 keeps custom/ in the name and looks for the name without it: the image cannot be deployed. Earlier ones take it off.',
+    source: `${FORM}; maas src/maasserver/rpc/boot.py of 3.8, read in its betas`,
+    mend: 'Leave custom/ out: a bare name means the same on every release.',
+    for: { of: 'any', versions: ['3.8'] },
+    check: ({ artifact: { maas } }) =>
+      unless(!/^custom\/[^/]+$/.test(maas.name ?? ''), `"${maas.name}" begins with custom/`),
+  },
+  {
     id: 'name.reserved',
     severity: 'error',
     title: 'MAAS does not keep the name for itself',
