@@ -14,8 +14,12 @@ export interface GzipMember {
  */
 export type GunzipMember = (stored: Uint8Array, room: Uint8Array) => GzipMember | undefined;
 
-/** By libdeflate, else by Node's zlib. */
-export async function openGunzipMember(): Promise<GunzipMember> {
+/**
+ * By libdeflate, else by Node's zlib.
+ * @param options.withoutLibraries uses what Node brings only. @default false
+ */
+export async function openGunzipMember(options: { readonly withoutLibraries?: boolean } = {}): Promise<GunzipMember> {
+  if (options.withoutLibraries === true) return byZlib;
   return (await byLibdeflate().catch(() => undefined)) ?? byZlib;
 }
 

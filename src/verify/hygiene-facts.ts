@@ -2,7 +2,7 @@
 import { parseFstab } from '../filesystem/fstab.ts';
 import { humanSize } from '../formats/human.ts';
 import type { Facts } from './facts.ts';
-import { HOLDS, type Problem, unless } from './rule.ts';
+import { HOLDS, type Problem } from './rule.ts';
 
 /** Names of the build's disk: `/dev/mapper/…` and `/dev/vda2` are as good as a UUID. */
 const BUILD_DISK = /^(?:(?:UUID|LABEL|PARTUUID|PARTLABEL|ID)=|\/dev\/)/;
@@ -26,7 +26,7 @@ export function userProblems({ tree, artifact }: Facts): readonly Problem[] {
   const { user } = artifact.wants;
   if (tree === undefined || user === undefined || user === 'root') return HOLDS;
   if (!new RegExp(`^${user.replace(/\W/g, '\\$&')}:`, 'm').test(tree.text('etc/passwd') ?? '')) return HOLDS;
-  return unless(false, `the account ${user}, which the build logged in with, is there`, '/etc/passwd');
+  return [{ message: `the account ${user}, which the build logged in with, is there`, path: '/etc/passwd' }];
 }
 
 /** Entries of a tree's fstab for file systems of the build's disk. */

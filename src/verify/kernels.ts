@@ -1,5 +1,5 @@
 /** The kernels of a tree, with what belongs to each. */
-import { gunzipSync } from 'node:zlib';
+import { constants, gunzipSync } from 'node:zlib';
 import { kernelMachine, type Machine } from '../formats/executable.ts';
 import { moduleName } from './initrd.ts';
 import type { TreeFacts } from './tree-facts.ts';
@@ -54,7 +54,7 @@ function machineOf(head: Uint8Array): Machine | undefined {
   if (head[0] !== 0x1f || head[1] !== 0x8b) return kernelMachine(head);
   try {
     // The head is cut somewhere: what comes of it until there is enough.
-    return kernelMachine(gunzipSync(head, { finishFlush: 2, maxOutputLength: 64 * 1024 * 1024 }));
+    return kernelMachine(gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 64 * 1024 * 1024 }));
   } catch {
     return undefined;
   }
