@@ -10,7 +10,7 @@ const GATE = 'maas src/maasserver/preseed.py, DEPS_PER_OS';
 /** The first that takes a network of version 2 as MAAS sends it. */
 const NETWORK_V2 = [17, 1] as const;
 const PACKAGES =
-  /^(?:usr\/(?:local\/)?lib(?:64)?\/(?:python3?(?:\.\d+)?|pypy3)\/(?:site|dist)-packages|opt\/[^/]+\/lib\/python[^/]*\/site-packages)\//;
+  /^(?:usr\/(?:local\/)?lib(?:64)?\/(?:python(?:\d(?:\.\d+)?)?|pypy3)\/(?:site|dist)-packages|opt\/[^/]+\/lib\/python[^/]*\/site-packages)\//;
 
 export const cloudInitRules: readonly Rule[] = [
   {
