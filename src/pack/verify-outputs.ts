@@ -5,7 +5,7 @@ import type { ArtifactFacts, Facts } from '../verify/facts.ts';
 import { judge, type VerifyReport } from '../verify/judge.ts';
 import { treeMembers } from '../verify/member.ts';
 import { allowsOf, offOf, type VerifySettings, wantsOf } from '../verify/settings.ts';
-import { collectTree } from '../verify/tree-facts.ts';
+import { collectTree, ReadBefore } from '../verify/tree-facts.ts';
 import { diskFacts, machineOf } from '../verify/verify.ts';
 import { sealedDisk, type Work } from './content.ts';
 import { FILE_TYPES, type FileType } from './filetypes.ts';
@@ -27,10 +27,11 @@ export async function verifyOutputs(work: Work, settings: VerifySettings): Promi
     'verify',
     async () => {
       const known = new Map<'tree' | 'disk', Omit<Facts, 'artifact'>>();
+      const before = new ReadBefore();
       const made: VerifyReport[] = [];
       for (const filetype of options.filetypes) {
         const of = FILE_TYPES[filetype].content === 'tree' ? 'tree' : 'disk';
-        const facts = known.get(of) ?? (await factsOf(work, of));
+        const facts = known.get(of) ?? (await factsOf(work, of, before));
         known.set(of, facts);
         made.push(judge({ artifact: artifactFacts(work, filetype, wants), ...facts }, judging));
       }
@@ -68,11 +69,12 @@ export function verifiedOf({ targets, findings }: VerifyReport): Verified {
   };
 }
 
-async function factsOf(work: Work, of: 'tree' | 'disk'): Promise<Omit<Facts, 'artifact'>> {
+async function factsOf(work: Work, of: 'tree' | 'disk', before: ReadBefore): Promise<Omit<Facts, 'artifact'>> {
   const { root, edits, context } = work;
-  if (of === 'disk') return diskFacts({ source: await sealedDisk(work), members: undefined }, context.signal);
+  if (of === 'disk')
+    return diskFacts({ source: await sealedDisk(work), members: undefined }, context.signal, [], before);
   if (root === undefined) return {};
-  return collectTree(treeMembers(new SealedTree(root.tree, edits.tree)), context);
+  return collectTree(treeMembers(new SealedTree(root.tree, edits.tree)), context, before);
 }
 
 function artifactFacts({ options }: Work, filetype: FileType, wants: ArtifactFacts['wants']): ArtifactFacts {

@@ -123,10 +123,24 @@ interface PackagesRead {
   readonly problem: string | undefined;
 }
 
-/** Reads through `members` once, keeping what the rules look at. @throws what `members` throws */
+/** What was read of files, for another tree of the same disk: by path, size and time. */
+export class ReadBefore {
+  readonly bytes = new Map<string, Uint8Array>();
+  readonly initrds = new Map<string, InitrdFacts>();
+
+  key({ path, size, mtime }: Member): string {
+    return `${mtime} ${size} ${path}`;
+  }
+}
+
+/**
+ * Reads through `members` once, keeping what the rules look at. What is in `before` is not read again: only for trees of one
+ * disk. @throws what `members` throws
+ */
 export async function collectTree(
   members: AsyncIterable<Member>,
   { signal }: Pick<Context, 'signal'>,
+  before?: ReadBefore,
 ): Promise<{ readonly tree: TreeFacts; readonly tar: TarFacts }> {
   const entries = new Map<string, Entry>();
   const contents = new Map<string, Uint8Array>();
@@ -149,9 +163,15 @@ export async function collectTree(
     unpackedSize += size;
     const reading = type === 'file' ? readingOf(path) : undefined;
     let content: Uint8Array | undefined;
-    if (reading?.as === 'initrd') initrds.set(path, await initrdOf(member, reading.length));
-    else if (reading !== undefined && (reading.as === 'bytes' || room > 0)) {
-      content = Uint8Array.from(await member.head(reading.length));
+    // Without an earlier tree nothing is taken for known: an archive may have a name twice.
+    const key = before?.key(member) ?? '';
+    if (reading?.as === 'initrd') {
+      const facts = before?.initrds.get(key) ?? (await initrdOf(member, reading.length));
+      before?.initrds.set(key, facts);
+      initrds.set(path, facts);
+    } else if (reading !== undefined && (reading.as === 'bytes' || room > 0)) {
+      content = before?.bytes.get(key) ?? Uint8Array.from(await member.head(reading.length));
+      before?.bytes.set(key, content);
       contents.set(path, content);
     }
     if (reading?.as === 'text' && content !== undefined) {

@@ -11,7 +11,7 @@ import { judge, type VerifyReport } from './judge.ts';
 import { tarMembers, treeMembers } from './member.ts';
 import { contentOf, openDiskIn, type Sniffed, sha256Of, sniff, toTheEnd } from './open-artifact.ts';
 import { allowsOf, offOf, type VerifySettings, wantsOf } from './settings.ts';
-import { collectTree } from './tree-facts.ts';
+import { collectTree, type ReadBefore } from './tree-facts.ts';
 
 export interface VerifyOptions extends VerifySettings {
   /** The artifact. What is known of it is read from `<path>.maas.json`, where that is there. */
@@ -95,12 +95,13 @@ export async function diskFacts(
   { source, members }: { readonly source: Parameters<typeof collectDisk>[0]; readonly members: number | undefined },
   signal: AbortSignal,
   words: readonly string[] = [],
+  before?: ReadBefore,
 ): Promise<Pick<Facts, 'disk' | 'tree'>> {
   const { facts, tree } = await collectDisk(source, members, signal);
   const disk = { ...facts, words };
   if (tree === undefined) return { disk };
   try {
-    return { disk, tree: (await collectTree(treeMembers(tree), { signal })).tree };
+    return { disk, tree: (await collectTree(treeMembers(tree), { signal }, before)).tree };
   } catch (error) {
     if (!isComposeError(error)) throw error;
     return { disk: { ...disk, root: undefined, rootProblem: error.message } };
