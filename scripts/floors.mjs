@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const FLOORS = [
   ['errors', 'events'],
   ['formats', 'host'],
-  ['disk', 'filesystem', 'seed', 'machine', 'guest'],
+  ['disk', 'filesystem', 'seed', 'answers', 'machine', 'guest'],
   ['pack', 'verify', 'publish', 'recipe', 'recipes', 'tune'],
   ['build'],
   ['index'],

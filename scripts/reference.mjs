@@ -18,6 +18,9 @@ const VERBS = [
   'pack',
   'inspect',
   'verify',
+  'upload',
+  'stream',
+  'recipe',
   'seed',
   'bench',
   'debug',
@@ -52,6 +55,8 @@ const EXIT = {
   FormatError: 7,
   PackError: 7,
   VerifyError: 8,
+  PublishError: 9,
+  MaasError: 9,
   InterruptedError: 130,
 };
 

@@ -6,7 +6,7 @@ packages="
   mmdebstrap debian-archive-keyring gpgv libdeflate0 libisal2
   e2fsprogs mtools dosfstools gdisk fdisk util-linux xfsprogs btrfs-progs
   cryptsetup-bin ntfs-3g exfatprogs squashfs-tools
-  acl attr iproute2 busybox-static bzip2 db-util dropbear-bin genisoimage libarchive-tools fuse3 libnbd-bin nbdkit openssh-client openssh-server
+  acl attr curl debconf gpg libxml2-utils openssl iproute2 busybox-static bzip2 db-util dropbear-bin genisoimage libarchive-tools fuse3 libnbd-bin nbdkit openssh-client openssh-server
   console-setup cpio file fish initramfs-tools-core isolinux lz4 opendoas pngcheck syslinux-common tcsh zstd
   grub-common grub-efi-amd64-bin grub-pc-bin lbzip2 lvm2 p7zip-full pbzip2 pigz python3 rpm strace sudo tmux xorriso xz-utils
 "

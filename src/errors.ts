@@ -147,6 +147,10 @@ export class PackError extends ComposeError {
 export class VerifyError extends ComposeError {
   override readonly exitCode = 8;
 }
+/** A MAAS that cannot be reached, refuses, or breaks an upload; a stream that cannot be written. Exit 9. */
+export class PublishError extends ComposeError {
+  override readonly exitCode = 9;
+}
 /** Interrupted by the user or a signal. Exit 130. */
 export class InterruptedError extends ComposeError {
   override readonly exitCode = 130;

@@ -1,5 +1,7 @@
 /** The public face of compose: every verb is a function with options, an AbortSignal and typed events. */
 
+export type { AnswerProblem, AnswerTarget, CheckedLanguage } from './answers/check.ts';
+export { CHECKED_LANGUAGES, checkAnswerText } from './answers/check.ts';
 export type { BuildOptions, BuildResult } from './build/build.ts';
 export { build } from './build/build.ts';
 export type { BuildLimits, BuildOutcome } from './build/build-many.ts';
@@ -18,6 +20,7 @@ export {
   MachineError,
   PackError,
   ProvisionError,
+  PublishError,
   RecipeError,
   SourceError,
   UsageError,
@@ -66,7 +69,19 @@ export { pack } from './pack/pack.ts';
 export type { PackageRecord, SbomFormat } from './pack/package-records.ts';
 export type { Artifact, MaasEntry } from './pack/records.ts';
 export type { TreeManifest } from './pack/tree-manifest.ts';
+export type { MaasLogin } from './publish/access.ts';
+export type { Image, ImageVersion } from './publish/boot-resources.ts';
+export type { Existing } from './publish/existing-modes.ts';
+export type { DeleteOptions, ImagesOptions } from './publish/images.ts';
+export { deleteImage, listImages } from './publish/images.ts';
+export type { StreamedProduct, StreamOptions, StreamReport } from './publish/stream.ts';
+export { stream } from './publish/stream.ts';
+export type { UploadedImage, UploadOptions, UploadReport } from './publish/upload.ts';
+export { upload } from './publish/upload.ts';
+export type { FileProblem } from './recipe/answer-problems.ts';
 export { catalogueNames } from './recipe/catalogue.ts';
+export type { AnswerFileOptions, CheckedAnswers } from './recipe/check-recipe.ts';
+export { checkAnswerFile, checkRecipe } from './recipe/check-recipe.ts';
 export { loadRecipe } from './recipe/load.ts';
 export type { Plan, PlanOptions } from './recipe/plan.ts';
 export { plan } from './recipe/plan.ts';

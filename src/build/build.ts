@@ -82,7 +82,7 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
   const { fresh, accelerator, view, onView } = options;
   const planned = plan({ ...options, env: options.env ?? process.env });
   for (const warning of planned.warnings) emit({ type: 'log', level: 'info', message: warning });
-  await requireHost(planned, resolve(options.out), context);
+  await requireHost(planned, { out: resolve(options.out), accelerator }, context);
   const runDir = await runFolder(planned.recipe);
   // A build that is interrupted keeps nothing, and a killed one is interrupted.
   using _held = reapPath(runDir);

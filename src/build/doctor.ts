@@ -220,12 +220,19 @@ export async function doctor(
 }
 
 /** @throws HostError `host.not-ready` naming all that is missing, before anything is downloaded or started */
-export async function requireHost(plan: Plan, out: string, context: Context): Promise<void> {
+export async function requireHost(
+  plan: Plan,
+  options: { readonly out: string; readonly accelerator?: AcceleratorPolicy | undefined },
+  context: Context,
+): Promise<void> {
+  const { out, accelerator } = options;
   await mkdir(out, { recursive: true }).catch(() => {});
   await readdir(out).catch((cause: unknown) => {
     throw new HostError('host.output', `Cannot write into ${out}: ${(cause as Error).message}`, { cause });
   });
-  const checks = (await checkHost(plan, hostProbes(plan.arch), out)).filter((check) => check.state === 'missing');
+  // What has to be KVM is refused where the machine is started; what is to be emulated needs no proof of KVM.
+  const probes = hostProbes(plan.arch, accelerator === 'tcg' ? 'tcg' : 'auto');
+  const checks = (await checkHost(plan, probes, out)).filter((check) => check.state === 'missing');
   context.signal.throwIfAborted();
   if (checks.length === 0) return;
   const arch = plan.arch === 'amd64' ? '' : ` --arch ${plan.arch}`;

@@ -1,6 +1,6 @@
 import { columns, humanSize } from '../formats/human.ts';
 import type { PackResult } from '../pack/pack.ts';
-import { type MaasEntry, uploadCommand } from '../pack/records.ts';
+import { type MaasEntry, shellWord, uploadCommand } from '../pack/records.ts';
 import type { VerifyReport } from '../verify/judge.ts';
 
 /** How an artifact stands to the rules, and which ones a person should look at. */
@@ -20,6 +20,7 @@ export function artifactText(result: PackResult, maas: Partial<MaasEntry> & { re
   const rows = result.artifacts.map((artifact) => [artifact.path, artifact.filetype, humanSize(artifact.size)]);
   const digests = result.artifacts.map((artifact) => `sha256 ${artifact.sha256}  ${artifact.file}`);
   const uploads = result.artifacts.map((artifact) => uploadCommand(artifact, maas));
+  const checked = result.artifacts.map((artifact) => `compose upload ${shellWord(artifact.path)} --profile $PROFILE`);
   const lists = result.lists.map(({ kind, path }) => `${kind}: ${path}`);
   if (result.treeManifest !== undefined) lists.push(`files: ${result.treeManifest.path}`);
   const verified = (result.verified ?? []).flatMap(verifiedLines);
@@ -31,6 +32,8 @@ export function artifactText(result: PackResult, maas: Partial<MaasEntry> & { re
     ...lists,
     '',
     'upload to MAAS with',
+    ...checked,
+    'or',
     ...uploads,
   ].join('\n');
 }

@@ -12,7 +12,10 @@ import { debugVerb } from './commands/debug.ts';
 import { doctorVerb } from './commands/doctor.ts';
 import { inspectVerb } from './commands/inspect.ts';
 import { packVerb } from './commands/pack.ts';
+import { recipeVerb } from './commands/recipe.ts';
 import { seedVerb } from './commands/seed.ts';
+import { streamVerb } from './commands/stream.ts';
+import { uploadVerb } from './commands/upload.ts';
 import { verifyVerb } from './commands/verify.ts';
 import { errorText, exitStatus } from './print-error.ts';
 import { painter, screenOf } from './render/renderer.ts';
@@ -22,10 +25,13 @@ const VERBS = [
   show,
   planVerb,
   buildVerb,
+  recipeVerb,
   attachVerb,
   packVerb,
   inspectVerb,
   verifyVerb,
+  uploadVerb,
+  streamVerb,
   seedVerb,
   benchVerb,
   debugVerb,
@@ -73,7 +79,7 @@ function complete(argv: readonly string[]) {
   };
 }
 
-const TAKES_RECIPE = new Set(['show', 'plan', 'build', 'doctor']);
+const TAKES_RECIPE = new Set(['show', 'plan', 'build', 'doctor', 'check']);
 
 try {
   await main(hideBin(process.argv));

@@ -46,7 +46,7 @@ export function sortPackages<T extends PackageFacts>(packages: readonly T[]): T[
 }
 
 /** One `name version arch` a line, the databases one after another. White space and control characters become "?". */
-export function packagesText(sets: readonly PackageSet[]): string {
+export function packagesText(sets: readonly (Partial<PackageSet> & Pick<PackageSet, 'packages'>)[]): string {
   const word = (text: string): string => text.replace(/[\s\p{Cc}]/gu, '?') || '-';
   return sets
     .flatMap((set) => set.packages)

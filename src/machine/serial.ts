@@ -9,6 +9,11 @@ import type { Milestone, Milestones } from './milestones.ts';
 export type BootPhase = Milestone;
 
 const KEPT_LINES = 200;
+/**
+ * How long what comes is gathered before it is looked at and told, ms. QEMU sends a guest's console byte by byte: to match
+ * and tell each takes a processor that an emulated guest needs.
+ */
+const GATHER_MS = 5;
 /** Lines quoted from before the failure was read, and from there on. */
 const BEFORE = 12;
 const AFTER = 25;
@@ -29,6 +34,8 @@ export class SerialConsole implements AsyncDisposable {
   readonly #options: SerialOptions;
   readonly #lines: string[] = [];
   readonly #cut = new ConsoleLines();
+  #gathered = '';
+  #gathering: NodeJS.Timeout | undefined;
   #phase: BootPhase | undefined;
   #bytes = 0;
   #up = false;
@@ -43,7 +50,12 @@ export class SerialConsole implements AsyncDisposable {
   private constructor(socket: Socket, options: SerialOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.ended = new Promise((resolve) => socket.once('close', () => resolve()));
+    this.ended = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.#look();
+        resolve();
+      });
+    });
   }
 
   /** Settles when QEMU has closed the console and all it wrote has been read. */
@@ -54,7 +66,7 @@ export class SerialConsole implements AsyncDisposable {
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     const console = new SerialConsole(socket, options);
     socket.on('error', () => {});
-    socket.setEncoding('utf8').on('data', (text: string) => console.#take(text));
+    socket.setEncoding('utf8').on('data', (text: string) => console.#gather(text));
     return console;
   }
 
@@ -97,6 +109,7 @@ export class SerialConsole implements AsyncDisposable {
 
   /** Tells a failure that was read and still gathers its last lines now; what is to end the machine is to know it. */
   flush(): void {
+    this.#look();
     clearTimeout(this.#settle);
     clearTimeout(this.#deadline);
     const failure = this.#failure;
@@ -106,6 +119,20 @@ export class SerialConsole implements AsyncDisposable {
     const serial = [...this.#quoted, this.#cut.partial].filter((line) => line.trim() !== '');
     const evidence = { serial, reached: milestones.text() };
     onFailure(new MachineError(failure.code, `Cannot boot ${name}: ${failure.what}`, { hint: failure.hint, evidence }));
+  }
+
+  #gather(text: string): void {
+    this.#gathered += text;
+    this.#gathering ??= setTimeout(() => this.#look(), GATHER_MS);
+  }
+
+  /** Looks at what has been gathered. */
+  #look(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    const text = this.#gathered;
+    this.#gathered = '';
+    if (text !== '') this.#take(text);
   }
 
   #take(text: string): void {
@@ -150,6 +177,7 @@ export class SerialConsole implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#look();
     clearTimeout(this.#settle);
     clearTimeout(this.#deadline);
     this.#socket.destroy();

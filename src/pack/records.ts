@@ -79,12 +79,16 @@ export async function writeRecords(
   return mergeSums(folder, artifacts, signal);
 }
 
+/** `text` as one word of a shell command. */
+export function shellWord(text: string): string {
+  return /^[\w./:@=+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
 /** The MAAS command line that uploads an artifact; `$PROFILE` is the operator's login. */
 export function uploadCommand(
   artifact: Pick<Artifact, 'path' | 'filetype' | 'sha256' | 'size'>,
   maas: Partial<MaasEntry> & { readonly name: string },
 ): string {
-  const quote = (text: string): string => (/^[\w./:@=+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
   const fields = {
     name: maas.name,
     title: maas.title ?? maas.name,
@@ -94,6 +98,6 @@ export function uploadCommand(
     sha256: artifact.sha256,
     size: String(artifact.size),
   };
-  const settings = Object.entries(fields).map(([key, value]) => quote(`${key}=${value}`));
-  return `maas $PROFILE boot-resources create ${settings.join(' ')} content@=${quote(artifact.path)}`;
+  const settings = Object.entries(fields).map(([key, value]) => shellWord(`${key}=${value}`));
+  return `maas $PROFILE boot-resources create ${settings.join(' ')} content@=${shellWord(artifact.path)}`;
 }

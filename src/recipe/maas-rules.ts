@@ -3,7 +3,7 @@ import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
 import type { MaasEntry } from '../pack/records.ts';
 
 /** Names MAAS keeps for itself (maasserver/forms, BootResourceForm.clean_name). */
-const OPERATING_SYSTEMS = [
+const OPERATING_SYSTEMS: readonly string[] = [
   'ubuntu',
   'ubuntu-core',
   'bootloader',
@@ -19,26 +19,41 @@ const OPERATING_SYSTEMS = [
 const TREES_ONLY = ['ubuntu', 'centos', 'rhel', 'ol', 'suse'];
 const DISKS_ONLY = ['windows', 'esxi', 'ubuntu-core'];
 /** Systems a base_image may name. */
-const BASES = ['ubuntu', 'centos', 'rhel', 'ol'];
+export const BASES: readonly string[] = ['ubuntu', 'centos', 'rhel', 'ol'];
+
+/** `arch/subarch`. */
+export const ARCHITECTURE = /^[a-z0-9]+\/[a-z0-9-]+$/;
+
+/** Why MAAS takes no image of that name, if so. What the streams of a site reserve, only that site knows. */
+export function nameProblem(name: string): string | undefined {
+  const parts = name.split('/');
+  if (parts.length > 2) return 'it has more than one slash';
+  if (parts.some((part) => part === '')) return 'a part of it is empty';
+  if (/\s/.test(name)) return 'it has white space';
+  if (parts.length === 2) {
+    return OPERATING_SYSTEMS.includes(parts[0] ?? '') ? undefined : `"${parts[0]}" is no system MAAS knows`;
+  }
+  if (OPERATING_SYSTEMS.includes(name)) return 'MAAS keeps that word for itself';
+  return /^centos\d\d?$/.test(name) ? 'MAAS keeps centos followed by digits for itself' : undefined;
+}
+
+/** What MAAS deploys images of a system from, where that is not both. */
+export function onlyContent(system: string): 'tree' | 'disk' | undefined {
+  return TREES_ONLY.includes(system) ? 'tree' : DISKS_ONLY.includes(system) ? 'disk' : undefined;
+}
 
 /**
  * Refuses what MAAS would refuse on upload, or take and then fail on.
  * @throws RecipeError `maas.name`, `maas.base-image`, `maas.architecture`, `maas.filetype`
  */
 export function checkMaas(maas: MaasEntry, recipe: string, filetypes: readonly FileType[] = []): MaasEntry {
-  const parts = maas.name.split('/');
-  const name = (why: string): RecipeError =>
-    new RecipeError('maas.name', `Cannot name ${recipe} "${maas.name}" in MAAS: ${why}`, {
+  const why = nameProblem(maas.name);
+  if (why !== undefined) {
+    throw new RecipeError('maas.name', `Cannot name ${recipe} "${maas.name}" in MAAS: ${why}`, {
       hint: 'A bare word such as web-node is a custom image on every version of MAAS.',
     });
-  if (parts.length > 2) throw name('it has more than one slash');
-  if (parts.some((part) => part === '')) throw name('a part of it is empty');
-  if (/\s/.test(maas.name)) throw name('it has white space');
-  if (parts.length === 1 && OPERATING_SYSTEMS.includes(maas.name)) throw name('MAAS keeps that word for itself');
-  if (parts.length === 1 && /^centos\d\d?$/.test(maas.name))
-    throw name('MAAS keeps centos followed by digits for itself');
-  if (parts.length === 2 && !OPERATING_SYSTEMS.includes(parts[0] ?? ''))
-    throw name(`"${parts[0]}" is no system MAAS knows`);
+  }
+  const parts = maas.name.split('/');
   if (parts.length === 2) checkContent(parts[0] ?? '', maas.name, filetypes);
   const [system, series] = maas.base_image.split('/');
   if (!BASES.includes(system ?? '') || !series) {
@@ -57,7 +72,7 @@ export function checkMaas(maas: MaasEntry, recipe: string, filetypes: readonly F
       { hint: 'ubuntu/jammy is 22.04, ubuntu/noble is 24.04.' },
     );
   }
-  if (!/^[a-z0-9]+\/[a-z0-9-]+$/.test(maas.architecture)) {
+  if (!ARCHITECTURE.test(maas.architecture)) {
     throw new RecipeError(
       'maas.architecture',
       `Cannot use architecture "${maas.architecture}": it is not arch/subarch`,
@@ -71,7 +86,7 @@ export function checkMaas(maas: MaasEntry, recipe: string, filetypes: readonly F
 
 /** An upload of the wrong kind is taken, and found out at a deployment only. */
 function checkContent(system: string, name: string, filetypes: readonly FileType[]): void {
-  const only = TREES_ONLY.includes(system) ? 'tree' : DISKS_ONLY.includes(system) ? 'disk' : undefined;
+  const only = onlyContent(system);
   if (only === undefined) return;
   const wrong = filetypes.find((type) => (FILE_TYPES[type].content === 'tree') !== (only === 'tree'));
   if (wrong === undefined) return;

@@ -7,6 +7,7 @@ import { BOARDS } from '../machine/board.ts';
 import { parseKeys } from '../machine/key-grammar.ts';
 import type { LayoutName } from '../machine/keys-layouts.ts';
 import type { AnswerInputs, AnswerLanguage } from './answer-inputs.ts';
+import { answerProblems, customProblems, type FileProblem, refuseErrors } from './answer-problems.ts';
 import { parseDuration } from './duration.ts';
 import type { InstallerSource } from './installer-schema.ts';
 import { ANSWERS_URL, type CustomAnswers, customText, type PlannedAnswers, planAnswers } from './planned-answers.ts';
@@ -52,13 +53,17 @@ interface Wanted {
   readonly iso: string | undefined;
   readonly mediumLater: boolean;
   readonly custom: CustomAnswers | undefined;
+  /** Release of the recipe, whose installer reads the answers unless the source names another. */
+  readonly release: { readonly family: string; readonly version: string };
+  /** Is told what is wrong with the answers. @default errors are thrown */
+  readonly onProblems?: ((problems: readonly FileProblem[]) => void) | undefined;
   readonly machine: { readonly memory: number; readonly secureBoot: boolean };
 }
 
 /**
  * @param source of the recipe, variables in its own texts replaced
  * @throws RecipeError `installer.iso`, `installer.checksum`, `installer.file-name`, `installer.secure-boot`,
- *   `installer.answers`, `installer.media`, `recipe.custom`, and those of `seedVolume`; UsageError `typing.syntax`
+ *   `installer.answers`, `installer.media`, `recipe.custom`, `answers.invalid`, and those of `seedVolume`; UsageError `typing.syntax`
  */
 export function planInstaller(source: InstallerSource, wanted: Wanted): PlannedInstaller {
   const { machine, custom, inputs } = wanted;
@@ -80,7 +85,17 @@ export function planInstaller(source: InstallerSource, wanted: Wanted): PlannedI
   const keys = source.keys === undefined ? undefined : [source.keys].flat().join('');
   if (keys !== undefined) parseKeys(keys);
   const additions = custom === undefined ? undefined : customText(source, custom, recipe);
+  const onProblems = wanted.onProblems ?? ((problems) => refuseErrors(problems, recipe));
+  const target = { ...(source.release ?? wanted.release), arch };
+  // First by themselves: what is wrong with them has a line in the operator's own file.
+  if (custom !== undefined && additions !== undefined) onProblems(customProblems(additions, custom, target));
   const answers = planAnswers(source, { ...inputs, custom: additions });
+  const given = new Map(source.answers.flatMap(({ files }) => Object.entries(files)));
+  const from = (name: string): string | undefined => {
+    const file = given.get(name);
+    return typeof file === 'string' ? file : undefined;
+  };
+  onProblems(answerProblems({ answers, language: source.language, target, from }));
   const served = answers.filter(({ on }) => on === 'http');
   const initrds = answers.filter(({ on }) => on === 'initrd');
   const wrong =

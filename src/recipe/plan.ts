@@ -7,6 +7,7 @@ import { FILE_TYPES, type FileType, parseFileTypes } from '../pack/filetypes.ts'
 import type { MaasEntry } from '../pack/records.ts';
 import { allowsOf, offOf, type VerifySettings } from '../verify/settings.ts';
 import { customFlag } from './answer-inputs.ts';
+import type { FileProblem } from './answer-problems.ts';
 import { loadRecipe } from './load.ts';
 import { checkMaas } from './maas-rules.ts';
 import { type MachineOptions, machineOptions } from './machine-options.ts';
@@ -35,6 +36,8 @@ export interface PlanOptions {
   readonly layout?: string | undefined;
   /** The operator's additions to generated answers, in the language of the recipe's installer. */
   readonly custom?: CustomAnswers | undefined;
+  /** Is told what is wrong with the answers of an installer. @default their errors are thrown */
+  readonly onAnswerProblems?: ((problems: readonly FileProblem[]) => void) | undefined;
   /** @default the recipe's outputs */
   readonly filetypes?: readonly string[];
   /** `key=value` each. */
@@ -211,7 +214,7 @@ function planSource(
   recipe: Recipe,
   kind: SourceKind,
   { arch, values, memory, layout, filetypes }: Decided,
-  { iso, custom, env, mediumLater = false }: PlanOptions,
+  { iso, custom, env, mediumLater = false, onAnswerProblems }: PlanOptions,
 ): PlannedSource {
   const { cloudimg, packages, installer } = recipe.sources;
   const { mirror } = values;
@@ -228,7 +231,17 @@ function planSource(
       layout,
       proxy: proxyForGuest(proxyFromEnvironment(env ?? {})).http,
     };
-    return planInstaller(installer, { inputs, iso, mediumLater, custom, machine: { memory, secureBoot } });
+    const release = { family: recipe.family, version: recipe.version };
+    const machine = { memory, secureBoot };
+    return planInstaller(installer, {
+      inputs,
+      iso,
+      mediumLater,
+      custom,
+      release,
+      onProblems: onAnswerProblems,
+      machine,
+    });
   }
   if (packages === undefined) throw new RecipeError('recipe.source', `Cannot build ${recipe.name}: it has no source`);
   const { suite, components, kernel, include, include_for } = packages;
