@@ -62,8 +62,9 @@ export async function benchDisk(packages: readonly string[]): Promise<BenchDisk>
   if (missing.length > 0) await aptInstall(missing, { signal: context.signal });
   const { source } = plan({ recipe: 'debian-12', source: 'packages' });
   if (source.kind !== 'packages') throw new Error('the plan has another source');
-  const { suite, components, include } = source;
+  const { suite, components, include, layout } = source;
   const mirror = await hostDebianMirror();
-  const base = await composeBaseDisk({ arch: 'amd64', suite, components, include, mirror, size: DISK_SIZE }, context);
+  const wanted = { arch: 'amd64', suite, components, include, mirror, size: DISK_SIZE, layout } as const;
+  const base = await composeBaseDisk(wanted, context);
   return describeDisk(base.path);
 }

@@ -1,92 +1,60 @@
-import { join } from 'node:path';
-import { packageRoot } from '../src/host/built-module.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
-import { DEBIAN_LOCALE_STEPS, STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { BIOS, INCLUDE } from './debian/packages.ts';
+import { debianPreseed } from './debian/preseed.ts';
+import { RELEASES, type Release } from './debian/releases.ts';
+import { debianSteps, LVM_STEPS } from './debian/steps.ts';
+import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
-interface Release {
-  readonly version: string;
-  readonly codename: string;
-  /** The Ubuntu release whose kernel, tar and tools MAAS unpacks the image with; Debian is not among MAAS's base images. */
-  readonly base: string;
-  readonly grade: RecipeInput['grade'];
-  readonly proven: string;
+const ARCHIVE = {
+  mirror: 'http://archive.debian.org/debian',
+  security: 'http://archive.debian.org/debian-security',
+};
+const SECURITY_MIRROR = 'http://security.debian.org/debian-security';
+
+function variables({ mirrored }: Release): NonNullable<RecipeInput['variables']> {
+  const mirror =
+    "Debian mirror for --source packages and installer; the host's own, or Debian's, where it is not given";
+  return {
+    ...standardVariables(),
+    cloudimg_base: {
+      type: 'string',
+      default: 'https://cloud.debian.org/images/cloud',
+      describe: "where the vendor's cloud images are",
+    },
+    mirror: mirrored
+      ? { type: 'string', describe: mirror }
+      : { type: 'string', default: ARCHIVE.mirror, describe: 'where the release is kept' },
+    security_mirror: {
+      type: 'string',
+      default: mirrored ? SECURITY_MIRROR : ARCHIVE.security,
+      describe: 'where the image gets its security updates',
+    },
+    extra_repositories: {
+      type: 'list',
+      default: '',
+      describe: 'lines for sources.list: deb http://mirror.example/debian suite component',
+    },
+    kernel: { type: 'string', default: 'linux-image-${arch}', describe: 'kernel package' },
+  };
 }
 
-const RELEASES: readonly Release[] = [
-  {
-    version: '12',
-    codename: 'bookworm',
-    base: 'ubuntu/jammy',
-    grade: 'built',
-    proven:
-      "built from the distribution's packages and booted; the tgz read back with curtin's tar flags, the restored dd image booted until cloud-init was done. The cloud image path ran against a local server only. For arm64: the tgz built from packages under emulation, not deployed",
-  },
-  {
-    version: '13',
-    codename: 'trixie',
-    base: 'ubuntu/noble',
-    grade: 'built',
-    proven:
-      "built from the distribution's packages and booted; the restored dd image booted until cloud-init was done. It shares every step with debian-12. arm64 is planned only",
-  },
-];
-
-/**
- * What a deployable Debian needs beyond a minimal base. curtin: efibootmgr, GRUB for both firmwares, lvm2 and xfsprogs for
- * storage layouts, lsb-release. MAAS: cloud-init with python3-oauthlib for its metadata, netplan.io for the check it runs in
- * images based on Ubuntu. First boot: growpart, gdisk, locales (cloud-init's locale module fails without).
- */
-const INCLUDE = [
-  'systemd-sysv',
-  'systemd-resolved',
-  'dbus',
-  'udev',
-  'iproute2',
-  'initramfs-tools',
-  'zstd',
-  'grub-efi-${arch}',
-  'grub-efi-${arch}-signed',
-  'grub-efi-${arch}-bin',
-  'shim-signed',
-  'efibootmgr',
-  'openssh-server',
-  'cloud-init',
-  'cloud-guest-utils',
-  'python3-oauthlib',
-  'netplan.io',
-  'sudo',
-  'ca-certificates',
-  'locales',
-  'lsb-release',
-  'gdisk',
-  'fdisk',
-  'lvm2',
-  'xfsprogs',
-  'less',
-];
-
-/** A BIOS exists on the PC only. */
-const BIOS = { amd64: ['grub-pc-bin'] };
-
-/** Of these the vendor's cloud image lacks some. */
-const CLOUD_IMAGE_LACKS = [
-  'efibootmgr',
-  'gdisk',
-  'grub-efi-${arch}-bin',
-  'lsb-release',
-  'lvm2',
-  'netplan.io',
-  'python3-oauthlib',
-  'xfsprogs',
-];
-
-/** MAAS first; NoCloud and ConfigDrive so that the image can be tried anywhere; None so that a boot never hangs on it. */
-const DATASOURCES = 'datasource_list: [ MAAS, NoCloud, ConfigDrive, None ]\n';
-
-const hooks = join(packageRoot(), 'recipes/debian/curtin-hooks');
-
-function debian({ version, codename, base, grade, proven }: Release): RecipeInput {
+function debian(release: Release): RecipeInput {
+  const { version, codename, base, mirrored, lacks, maturity, grade, proven, evidence, lvm, arm64 } = release;
   const image = `\${cloudimg_base}/${codename}/latest`;
+  const cloudimg = {
+    url: `${image}/debian-${version}-generic-\${arch}.qcow2`,
+    sums: `${image}/SHA512SUMS`,
+    algorithm: 'sha512' as const,
+  };
+  const include = INCLUDE.filter((name) => !lacks.includes(name));
+  const packages = {
+    suite: codename,
+    components: ['main'],
+    kernel: '${kernel}',
+    include,
+    include_for: BIOS,
+  };
+  const plans = `test/unit/golden/plans/debian-${version}.json`;
   return defineRecipe({
     name: `debian-${version}`,
     title: `Debian ${version} (${codename})`,
@@ -95,61 +63,48 @@ function debian({ version, codename, base, grade, proven }: Release): RecipeInpu
     arch: ['amd64', 'arm64'],
     grade,
     proven,
-    evidence: ['README.md', `test/unit/golden/plans/debian-${version}.json`],
-    variables: {
-      ...standardVariables(),
-      cloudimg_base: {
-        type: 'string',
-        default: 'https://cloud.debian.org/images/cloud',
-        describe: "where the vendor's cloud images are",
-      },
-      mirror: { type: 'string', describe: "Debian mirror for --source packages; the host's own where it is not given" },
-      kernel: { type: 'string', default: 'linux-image-${arch}', describe: 'kernel package of --source packages' },
-    },
-    sources: {
-      cloudimg: {
-        url: `${image}/debian-${version}-generic-\${arch}.qcow2`,
-        sums: `${image}/SHA512SUMS`,
-        algorithm: 'sha512',
-      },
-      packages: { suite: codename, components: ['main'], kernel: '${kernel}', include: INCLUDE, include_for: BIOS },
-    },
+    evidence: [...evidence, plans],
+    per_arch: { arm64: { grade: 'checked', proven: arm64, evidence: [plans] } },
+    variables: variables(release),
+    sources: mirrored ? { packages, installer: installer(release) } : { cloudimg },
     machine: { memory: '1536M', cpus: 2, disk: '3G', firmware: 'uefi' },
     user: 'root',
     packages: STANDARD_PACKAGES,
-    provision: [
-      ...DEBIAN_LOCALE_STEPS,
-      { name: 'packages for MAAS', sources: ['cloudimg'], packages: CLOUD_IMAGE_LACKS },
-      { name: 'boot loader for BIOS', sources: ['cloudimg'], arch: ['amd64'], packages: BIOS.amd64 },
-      {
-        name: 'datasources',
-        write: { path: '/etc/cloud/cloud.cfg.d/90-compose-datasources.cfg', content: DATASOURCES, mode: '0644' },
-      },
-      { name: 'curtin hooks', upload: { from: hooks, to: '/curtin/curtin-hooks', mode: '0755' } },
-      {
-        name: 'boot loader',
-        shell: {
-          script: [
-            '#!/bin/sh -eu',
-            '# Every kernel and module set, not those of the build machine only.',
-            'mkdir -p /etc/initramfs-tools/conf.d',
-            'echo MODULES=most > /etc/initramfs-tools/conf.d/compose',
-            'update-grub',
-            'grep -q "^[[:space:]]*linux" /boot/grub/grub.cfg',
-            '',
-          ].join('\n'),
-        },
-      },
-      { name: 'package caches', shell: { script: '#!/bin/sh -eu\napt-get clean\nrm -rf /var/lib/apt/lists/*\n' } },
-    ],
+    provision: debianSteps(release),
+    // The vendor's image has its root in a partition.
+    layouts: mirrored
+      ? {
+          flat: { sources: { cloudimg } },
+          lvm: { ...lvm, sources: { packages: { layout: 'lvm' } }, provision: LVM_STEPS },
+        }
+      : {},
     outputs: ['tgz', 'ddgz'],
     maas: {
       name: `debian-${version}`,
       title: `Debian ${version} (${codename})`,
       base_image: base,
       architecture: '${arch}/generic',
+      user: 'debian',
+      minimum_maas: '3.2',
+      maturity,
     },
   });
+}
+
+/** The network installation medium, or the first of the DVDs: its answers are in its initrd, so that nothing is typed. */
+function installer(release: Release): NonNullable<RecipeInput['sources']['installer']> {
+  const { version } = release;
+  return {
+    iso_names: `debian-${version}.x.0-\${arch}-netinst.iso or debian-${version}.x.0-\${arch}-DVD-1.iso, from https://cdimage.debian.org/`,
+    language: 'preseed',
+    installs_packages: true,
+    file_name: `debian-${version}\\.\\d+\\.\\d+-\${arch}-(netinst|DVD-1)\\.iso`,
+    volume: `Debian ${version}\\.\\d+\\.\\d+ \${arch} [n1]`,
+    append: 'auto=true priority=critical',
+    answers: [{ on: 'initrd', files: { 'preseed.cfg': debianPreseed(release) } }],
+    memory: '1G',
+    timeout: '90m',
+  };
 }
 
 export const debianRecipes: readonly RecipeInput[] = RELEASES.map(debian);

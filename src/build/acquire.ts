@@ -39,9 +39,9 @@ export async function acquire(
     return { path: media.path, format: 'qcow2', fromCache: media.fromCache, input };
   }
   const mirror = source.mirror ?? (await hostDebianMirror());
-  const { suite, components, include } = source;
+  const { suite, components, include, layout } = source;
   const base = await composeBaseDisk(
-    { arch: plan.arch, suite, components, include, mirror, size: plan.machine.disk },
+    { arch: plan.arch, suite, components, include, mirror, size: plan.machine.disk, layout },
     context,
   );
   const { size } = await stat(base.path);

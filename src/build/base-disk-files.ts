@@ -11,7 +11,7 @@ export interface HookOptions {
   readonly offset: number;
   readonly kibibytes: number;
   readonly uuid: string;
-  /** Folder that holds fstab and grub.cfg, and takes the boot loader's files. */
+  /** Folder that holds fstab, grub.cfg, core.cfg and mke2fs.conf, and takes the boot loader's files. */
   readonly out: string;
 }
 
@@ -35,7 +35,6 @@ export function signedLoaders(arch: Arch): readonly string[] {
  */
 export function hookScript(options: HookOptions): string {
   const { arch, raw, offset, kibibytes, uuid, out } = options;
-  const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
   return `#!/bin/sh
 set -eu
 root="$1"
@@ -53,11 +52,11 @@ for file in ${signedLoaders(arch).join(' ')}; do
   cp "$root/$file" "$out/$(basename "$file" .signed)"
   chmod 0644 "$out/$(basename "$file" .signed)"
 done
-tree="$root"
+${arch === 'amd64' ? GRUB_BIOS : ''}${NETWORK_AND_LOCALE}tree="$root"
 mounted=$(mktemp -d)
 if mount --bind "$root" "$mounted" 2>/dev/null; then tree="$mounted"; fi
 status=0
-mke2fs -q -F -t ext4 -L root -U ${uuid} -E offset=${offset},hash_seed=${uuid},lazy_itable_init=0 \\
+MKE2FS_CONFIG="$out/mke2fs.conf" mke2fs -q -F -t ext4 -L root -U ${uuid} -E offset=${offset},hash_seed=${uuid},lazy_itable_init=0 \\
   -d "$tree" ${quote(raw)} ${kibibytes}k || status=$?
 if [ "$tree" = "$mounted" ]; then umount "$mounted"; fi
 rmdir "$mounted"
@@ -65,15 +64,60 @@ exit "$status"
 `;
 }
 
+const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** What the core image for BIOS has built in: enough to find the root, where the other modules are. */
+const CORE_MODULES = ['biosdisk', 'part_gpt', 'ext2', 'lvm', 'search_fs_uuid'];
+
+/** GRUB's modules for BIOS go where GRUB looks, as grub-install puts them; its two images to compose, which embeds them. */
+const GRUB_BIOS = `if [ -f "$root/usr/lib/grub/i386-pc/boot.img" ]; then
+  mkdir -p "$root/boot/grub/i386-pc"
+  cp "$root"/usr/lib/grub/i386-pc/*.mod "$root"/usr/lib/grub/i386-pc/*.lst "$root/boot/grub/i386-pc/"
+  cp "$root/usr/lib/grub/i386-pc/boot.img" "$out/boot.img"
+  cp "$out/core.cfg" "$root/core.cfg"
+  chroot "$root" grub-mkimage -O i386-pc -p /boot/grub -c /core.cfg -o /core.img ${CORE_MODULES.join(' ')}
+  cp "$root/core.img" "$out/core.img"
+  rm -f "$root/core.img" "$root/core.cfg"
+  chmod 0644 "$out/boot.img" "$out/core.img"
+fi
+`;
+
+/**
+ * What Debian 11 lacks beside its successors: its resolver is a part of systemd that nothing switches on, its cloud-init
+ * brings ifupdown and then prefers that to netplan, and takes a locale that was never made for the system's.
+ */
+const NETWORK_AND_LOCALE = `if [ -f "$root/lib/systemd/system/systemd-resolved.service" ]; then
+  chroot "$root" systemctl enable systemd-resolved.service 2>/dev/null
+  ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
+fi
+if [ -e "$root/usr/sbin/netplan" ] && [ -e "$root/sbin/ifup" ]; then
+  printf 'system_info:\\n  network:\\n    renderers: [ netplan ]\\n' > "$root/etc/cloud/cloud.cfg.d/80-compose-netplan.cfg"
+fi
+[ -s "$root/etc/default/locale" ] || echo LANG=C.UTF-8 > "$root/etc/default/locale"
+`;
+
+/** Features that the kernels and boot loaders of all the releases read, whatever this host's mke2fs has by default. */
+export const MKE2FS_CONF = `[defaults]
+	base_features = sparse_super,large_file,filetype,resize_inode,dir_index,ext_attr
+	default_mntopts = acl,user_xattr
+	blocksize = 4096
+	inode_size = 256
+	inode_ratio = 16384
+[fs_types]
+	ext4 = {
+		features = has_journal,extent,huge_file,flex_bg,metadata_csum,64bit,dir_nlink,extra_isize
+	}
+`;
+
 /** The ESP is found by its label, because its serial number is no UUID that survives a re-format. */
-export function fstab(rootUuid: string): string {
-  return `UUID=${rootUuid} / ext4 errors=remount-ro 0 1\nLABEL=EFI /boot/efi vfat umask=0077,nofail 0 2\n`;
+export function fstab(rootDevice: string): string {
+  return `${rootDevice} / ext4 errors=remount-ro 0 1\nLABEL=EFI /boot/efi vfat umask=0077,nofail 0 2\n`;
 }
 
 /** Boots the kernel Debian's own links name; replaced by update-grub in the guest. The last console is /dev/console. */
-export function grubConfig(arch: Arch, rootUuid: string): string {
+export function grubConfig(arch: Arch, rootUuid: string, rootDevice: string): string {
   return `search --no-floppy --fs-uuid --set=root ${rootUuid}
-linux /vmlinuz root=UUID=${rootUuid} ro console=tty0 console=${BOARDS[arch].console},115200
+linux /vmlinuz root=${rootDevice} ro console=tty0 console=${BOARDS[arch].console},115200
 initrd /initrd.img
 boot
 `;
@@ -82,6 +126,11 @@ boot
 /** What the signed GRUB reads on the ESP (its prefix is /EFI/debian): the way to the real configuration. */
 export function grubStub(rootUuid: string): string {
   return `search.fs_uuid ${rootUuid} root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n`;
+}
+
+/** What the core image for BIOS does before it goes on with GRUB's modules and configuration there. */
+export function coreConfig(rootUuid: string): string {
+  return `search.fs_uuid ${rootUuid} root\nset prefix=($root)/boot/grub\n`;
 }
 
 /** Source and place of each file of the ESP: the fallback path every firmware tries, and the distribution's own. */

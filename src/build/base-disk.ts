@@ -1,17 +1,19 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, open, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HostError } from '../errors.ts';
 import type { Context } from '../events.ts';
-import { GPT_TYPE } from '../formats/gpt.ts';
-import { gptUsable, writeGpt } from '../formats/gpt-write.ts';
+import { writeGpt } from '../formats/gpt-write.ts';
+import { embedGrubBios } from '../formats/grub-bios.ts';
 import { cacheFolder, temporaryFolder } from '../host/folders.ts';
 import { run } from '../host/process.ts';
 import { reapPath } from '../host/reaper.ts';
 import { SingleFlight } from '../host/single-flight.ts';
 import type { Arch } from '../machine/arch.ts';
-import { espFiles, fstab, grubConfig, grubStub, hookScript } from './base-disk-files.ts';
+import type { DiskLayout } from '../recipe/schema.ts';
+import { coreConfig, espFiles, fstab, grubConfig, grubStub, hookScript, MKE2FS_CONF } from './base-disk-files.ts';
+import { type BaseDiskLayout, baseDiskLayout } from './base-disk-layout.ts';
 
 export interface BaseDiskOptions {
   /** Another one than the host's needs its user emulation (qemu-user-static through binfmt_misc). */
@@ -22,6 +24,7 @@ export interface BaseDiskOptions {
   readonly mirror: string;
   /** Length of the disk, bytes. */
   readonly size: number;
+  readonly layout: DiskLayout;
 }
 
 export interface BaseDisk {
@@ -32,11 +35,7 @@ export interface BaseDisk {
 }
 
 /** Raised whenever the files or steps below change what comes out. */
-const RECIPE_VERSION = 4;
-const MIB = 1024 * 1024;
-const ESP_START = MIB;
-const ESP_SIZE = 64 * MIB;
-const ROOT_START = ESP_START + ESP_SIZE;
+const RECIPE_VERSION = 5;
 
 /** By the disk that is made. */
 const disks = new SingleFlight<BaseDisk>();
@@ -44,7 +43,8 @@ const disks = new SingleFlight<BaseDisk>();
 /**
  * A bootable disk of a Debian suite made on this host without root and without loop devices: mmdebstrap fills a tree,
  * `mke2fs -d` makes the root file system inside mmdebstrap's own (fake) root, where owners are right, mtools fills the ESP
- * with the distribution's signed shim and GRUB, our own GPT holds both. Kept in the cache by the digest of its inputs, which
+ * with the distribution's signed shim and GRUB, our own GPT holds both, and on a PC GRUB for BIOS. LVM's metadata are our own
+ * too. Kept in the cache by the digest of its inputs, which
  * include the archive's Release file: a suite that moved on is built anew. Several that want the same disk at once share it.
  * @throws HostError `tool.missing`, `tool.failed`
  */
@@ -67,9 +67,11 @@ async function cachedDisk(options: BaseDiskOptions, key: string, final: string, 
   await writeFile(raw, '', { mode: 0o666 });
   await chmod(raw, 0o666);
   await truncate(raw, options.size);
-  await fillTree(options, work.path, raw, uuid('root'), context);
-  await fillEsp(options.arch, work.path, raw, { rootUuid: uuid('root'), serial: key.slice(0, 8) }, context);
-  await writePartitions(raw, options.size, { disk: uuid('disk'), esp: uuid('esp'), root: uuid('part') });
+  const layout = baseDiskLayout(options, uuid);
+  const ids = { rootUuid: uuid('root'), serial: key.slice(0, 8), disk: uuid('disk') };
+  await fillTree({ ...options, place: layout }, work.path, raw, ids.rootUuid, context);
+  await fillEsp({ arch: options.arch, esp: layout.esp, ...ids }, work.path, raw, context);
+  await writeHead(raw, { size: options.size, guid: ids.disk, layout }, await grubImages(work.path));
   const partial = `${final}.partial-${process.pid}`;
   using _held = reapPath(partial);
   try {
@@ -116,19 +118,24 @@ async function releaseDigest(options: BaseDiskOptions, context: Context): Promis
 }
 
 async function fillTree(
-  options: BaseDiskOptions,
+  options: BaseDiskOptions & { readonly place: BaseDiskLayout },
   work: string,
   raw: string,
   rootUuid: string,
   context: Context,
 ): Promise<void> {
+  const { arch, place } = options;
+  const { root, rootDevice } = place;
   const hook = join(work, 'hook');
-  const length = Math.floor((options.size - ROOT_START - MIB) / 4096) * 4;
-  const { arch } = options;
-  const script = hookScript({ arch, raw, offset: ROOT_START, kibibytes: length, uuid: rootUuid, out: work });
-  await writeFile(hook, script, { mode: 0o755 });
-  await writeFile(join(work, 'fstab'), fstab(rootUuid), { mode: 0o644 });
-  await writeFile(join(work, 'grub.cfg'), grubConfig(arch, rootUuid), { mode: 0o644 });
+  const script = { arch, raw, offset: root.start, kibibytes: root.size / 1024, uuid: rootUuid, out: work };
+  await writeFile(hook, hookScript(script), { mode: 0o755 });
+  const files = {
+    fstab: fstab(rootDevice),
+    'grub.cfg': grubConfig(arch, rootUuid, rootDevice),
+    'core.cfg': coreConfig(rootUuid),
+    'mke2fs.conf': MKE2FS_CONF,
+  };
+  for (const [name, content] of Object.entries(files)) await writeFile(join(work, name), content, { mode: 0o644 });
   const args = [
     '--variant=minbase',
     `--architectures=${arch}`,
@@ -144,41 +151,49 @@ async function fillTree(
 }
 
 async function fillEsp(
-  arch: Arch,
+  { arch, esp, rootUuid, serial }: Pick<BaseDiskLayout, 'esp'> & { arch: Arch; rootUuid: string; serial: string },
   work: string,
   raw: string,
-  ids: { readonly rootUuid: string; readonly serial: string },
   context: Context,
 ): Promise<void> {
-  const image = `${raw}@@${ESP_START}`;
+  const image = `${raw}@@${esp.start}`;
   const env = { ...process.env, MTOOLS_SKIP_CHECK: '1', SOURCE_DATE_EPOCH: '1700000000' };
   const mtools = (tool: string, ...args: string[]): Promise<unknown> =>
     run(tool, ['-i', image, ...args], { ...context, env });
-  await mtools('mformat', '-F', '-N', ids.serial, '-T', String(ESP_SIZE / 512), '-v', 'EFI', '::');
+  await mtools('mformat', '-F', '-N', serial, '-T', String(esp.size / 512), '-v', 'EFI', '::');
   await mtools('mmd', '::/EFI', '::/EFI/BOOT', '::/EFI/debian');
   const stub = join(work, 'stub.cfg');
-  await writeFile(stub, grubStub(ids.rootUuid));
+  await writeFile(stub, grubStub(rootUuid));
   for (const [from, to] of espFiles(arch, work, stub)) await mtools('mcopy', from, `::${to}`);
 }
 
-async function writePartitions(
+/** GRUB's images for BIOS, where the tree has them. */
+async function grubImages(work: string): Promise<{ boot: Uint8Array; core: Uint8Array } | undefined> {
+  const [boot, core] = [join(work, 'boot.img'), join(work, 'core.img')];
+  return existsSync(boot) ? { boot: await readFile(boot), core: await readFile(core) } : undefined;
+}
+
+/** Everything that is in no file system: partition tables, boot code, LVM's metadata. */
+async function writeHead(
   raw: string,
-  diskSize: number,
-  guids: { readonly disk: string; readonly esp: string; readonly root: string },
+  { size, guid, layout }: { readonly size: number; readonly guid: string; readonly layout: BaseDiskLayout },
+  grub: Awaited<ReturnType<typeof grubImages>>,
 ): Promise<void> {
-  const end = Math.floor(gptUsable({ diskSize }).end / MIB) * MIB;
+  const { biosBoot, lvm, partitions } = layout;
+  const bios = biosBoot &&
+    grub && { at: biosBoot.start, ...embedGrubBios(grub.boot, grub.core, biosBoot.start / 512, biosBoot.size) };
   const { primary, backup } = writeGpt({
-    diskSize,
-    diskGuid: guids.disk,
-    partitions: [
-      { start: ESP_START, size: ESP_SIZE, type: GPT_TYPE.efiSystem, guid: guids.esp, name: 'ESP' },
-      { start: ROOT_START, size: end - ROOT_START, type: GPT_TYPE.linux, guid: guids.root, name: 'root' },
-    ],
+    diskSize: size,
+    diskGuid: guid,
+    partitions,
+    ...(bios !== undefined && { bootCode: bios.bootCode }),
   });
   const file = await open(raw, 'r+');
   try {
     await file.write(primary, 0, primary.length, 0);
     await file.write(backup.bytes, 0, backup.bytes.length, backup.position);
+    if (bios !== undefined) await file.write(bios.core, 0, bios.core.length, bios.at);
+    if (lvm !== undefined) await file.write(lvm.head, 0, lvm.head.length, lvm.start);
   } finally {
     await file.close();
   }

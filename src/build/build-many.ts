@@ -134,7 +134,8 @@ function labelsOf(plans: readonly Plan[]): string[] {
 function refuseCollisions(list: readonly BuildOptions[], plans: readonly Plan[]): void {
   const writers = new Map<string, string>();
   for (const [at, planned] of plans.entries()) {
-    const { recipe, out } = list[at]!;
+    const { recipe: given, out } = list[at]!;
+    const recipe = typeof given === 'string' ? given : given.name;
     const name = artifactName(planned);
     const target = resolve(out, name);
     const other = writers.get(target);

@@ -103,6 +103,7 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
         name,
         filetypes: planned.artifacts.map((artifact) => artifact.filetype),
         user: planned.user,
+        edits: planned.seal,
         maas: planned.maas,
         ...packTuning(options),
         verify: verifySettings(planned.verify, options.verify, proxyFromEnvironment(process.env)),

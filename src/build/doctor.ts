@@ -76,6 +76,12 @@ export function hostProbes(arch: Arch, policy: AcceleratorPolicy = 'auto'): Prob
   };
 }
 
+/** Programs that a build from a source needs of its host, for people. */
+export function toolsOf(kind: Plan['source']['kind'], arch: Arch): string[] {
+  const common = [BOARDS[arch].qemu, 'qemu-img', 'UEFI firmware'];
+  return kind === 'packages' ? [...common, ...PACKAGE_TOOLS] : common;
+}
+
 /** Looks at all that `needs` asks for. Nothing is changed. */
 export async function checkHost(needs: Needs, probes: Probes, out?: string): Promise<Check[]> {
   const tool = (name: string): Check => {

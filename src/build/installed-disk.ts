@@ -8,6 +8,7 @@ import { type Context, inPhase } from '../events.ts';
 import { type AnswerServer, serveAnswers } from '../host/answer-server.ts';
 import { fetchMedia, fileDigest } from '../host/download.ts';
 import { cacheFolder } from '../host/folders.ts';
+import { newestAddress } from '../host/newest.ts';
 import { run } from '../host/process.ts';
 import { reapPath } from '../host/reaper.ts';
 import { SingleFlight } from '../host/single-flight.ts';
@@ -44,6 +45,8 @@ export interface InstalledDisk {
 
 interface Medium {
   readonly path: string;
+  /** The vendor's; the cache names files by their digests. */
+  readonly name: string;
   readonly algorithm: 'sha256' | 'sha512';
   readonly digest: string;
   readonly size: number;
@@ -69,7 +72,7 @@ export async function installedDisk(plan: Plan, options: InstallOptions, context
   await mkdir(folder, { recursive: true });
   const final = join(folder, `${plan.recipe}-${plan.arch}-${key.slice(0, 24)}.qcow2`);
   const { algorithm, digest, size } = medium;
-  const input = { kind: 'installer', iso: basename(source.iso), volume, [algorithm]: digest, size, inputs: key };
+  const input = { kind: 'installer', iso: medium.name, volume, [algorithm]: digest, size, inputs: key };
   return disks.run(
     final,
     '',
@@ -100,7 +103,11 @@ function withMedium(source: PlannedInstaller, recipe: string): WithMedium {
 }
 
 async function mediumOf({ iso, checksum }: WithMedium, context: Context): Promise<Medium> {
-  if (isAddress(iso) && checksum !== undefined) return fetchMedia({ url: iso, digest: checksum }, context);
+  if (isAddress(iso) && checksum !== undefined) {
+    const url = 'sums' in checksum ? await newestAddress(iso, checksum.sums, context) : iso;
+    const media = await fetchMedia({ url, digest: checksum }, context);
+    return { ...media, name: basename(url) };
+  }
   const info = await stat(iso).catch((cause: Error) => {
     throw new SourceError('installer.no-iso', `Cannot read the medium ${iso}: ${cause.message}`, {
       hint: 'Name the file with --iso FILE.',
@@ -120,16 +127,16 @@ async function mediumOf({ iso, checksum }: WithMedium, context: Context): Promis
       },
     );
   }
-  return { path: iso, algorithm, digest, size: info.size };
+  return { path: iso, name: basename(iso), algorithm, digest, size: info.size };
 }
 
 /** @throws SourceError `installer.volume` */
-async function checkVolume({ volume, iso, isoNames }: WithMedium, medium: Medium): Promise<string> {
+async function checkVolume({ volume, isoNames }: WithMedium, medium: Medium): Promise<string> {
   const { volumeId, installer } = await describeIso(medium.path);
   if (volume === undefined || new RegExp(`^(?:${volume})$`).test(volumeId)) return volumeId;
   throw new SourceError(
     'installer.volume',
-    `Cannot install from ${basename(iso)}: it is another medium (volume name ${JSON.stringify(volumeId)})`,
+    `Cannot install from ${medium.name}: it is another medium (volume name ${JSON.stringify(volumeId)})`,
     {
       hint: `The recipe's medium is named like ${volume}.${isoNames === undefined ? '' : ` Get it: ${isoNames}.`}`,
       evidence: { volume: volumeId, ...(installer !== undefined && { installer: installer.title }) },
@@ -211,7 +218,13 @@ async function keep(stopped: StoppedMachine, disk: string, final: string, contex
 }
 
 /** How an installation without answers ends. */
-const UNANSWERED = new Set(['install.timeout', 'install.nothing-written', 'installer.failed', 'boot.stalled']);
+const UNANSWERED = new Set([
+  'install.timeout',
+  'install.nothing-written',
+  'installer.failed',
+  'installer.question',
+  'boot.stalled',
+]);
 
 /** Why it failed, where the reason is that the answers were never asked for. */
 function neverAsked(server: AnswerServer | undefined, error: unknown): unknown {

@@ -18,6 +18,8 @@ export interface GlobalOptions {
 /** What a verb answers: the data for `--json`, its text for a person, and an exit status other than 0. */
 export interface Answer {
   readonly data: unknown;
+  /** For `--json` in place of the data: JSON lines, one value each. */
+  readonly lines?: readonly unknown[];
   readonly text: string;
   readonly exitCode?: number;
 }
@@ -76,9 +78,14 @@ export function commandOf<O>(verb: Verb<O>): CommandModule<GlobalOptions, O & Gl
       } finally {
         renderer.close();
       }
-      const out = options.json ? JSON.stringify(answer.data, scrubbed, 2) : scrub(answer.text);
+      const out = options.json ? jsonOf(answer) : scrub(answer.text);
       if (out) process.stdout.write(`${out}\n`);
       if (answer.exitCode !== undefined) process.exitCode = answer.exitCode;
     },
   };
+}
+
+function jsonOf({ data, lines }: Answer): string {
+  if (lines === undefined) return JSON.stringify(data, scrubbed, 2);
+  return lines.map((line) => JSON.stringify(line, scrubbed)).join('\n');
 }

@@ -7,7 +7,7 @@ import { commandOf, globalOptions, type Verb } from './command.ts';
 import { attachVerb } from './commands/attach.ts';
 import { benchVerb } from './commands/bench.ts';
 import { buildVerb } from './commands/build.ts';
-import { list, planVerb, show } from './commands/catalogue.ts';
+import { initVerb, list, planVerb, show } from './commands/catalogue.ts';
 import { debugVerb } from './commands/debug.ts';
 import { doctorVerb } from './commands/doctor.ts';
 import { inspectVerb } from './commands/inspect.ts';
@@ -24,6 +24,7 @@ const VERBS = [
   list,
   show,
   planVerb,
+  initVerb,
   buildVerb,
   recipeVerb,
   attachVerb,
@@ -80,6 +81,12 @@ function complete(argv: readonly string[]) {
 }
 
 const TAKES_RECIPE = new Set(['show', 'plan', 'build', 'doctor', 'check']);
+
+// Whoever reads has had enough (`compose plan --all --json | head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
 
 try {
   await main(hideBin(process.argv));

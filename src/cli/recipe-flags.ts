@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { UsageError } from '../errors.ts';
 import { ANSWER_LANGUAGES, type AnswerLanguage, customFlag } from '../recipe/answer-inputs.ts';
@@ -14,6 +15,8 @@ export interface RecipeFlags extends CustomFlags {
   readonly set: string[] | undefined;
   readonly vars: string | undefined;
   readonly layout: string | undefined;
+  readonly 'add-user': string[] | undefined;
+  readonly script: string[] | undefined;
 }
 
 type CustomFlags = { readonly [K in `custom-${AnswerLanguage}`]: string | undefined };
@@ -39,6 +42,13 @@ export function recipeFlags(yargs: Argv<GlobalOptions>): Argv<RecipeFlags & Glob
       format: { type: 'string', array: true, describe: 'MAAS filetypes, comma-separated: tgz,ddgz' },
       set: { type: 'string', array: true, nargs: 1, describe: 'key=value for a variable of the recipe' },
       vars: { type: 'string', describe: 'YAML or JSON file with variables' },
+      'add-user': {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        describe: 'account of the image, with a file of public keys: ops:./ops.pub',
+      },
+      script: { type: 'string', array: true, nargs: 1, describe: 'file to run in the guest after the steps' },
       ...Object.fromEntries(ANSWER_LANGUAGES.map((language) => [`custom-${language}`, CUSTOM(language)])),
     }) as Argv<RecipeFlags & GlobalOptions>;
 }
@@ -52,10 +62,20 @@ export function planOptions(flags: RecipeFlags): PlanOptions {
     iso: flags.iso,
     layout: flags.layout,
     custom: customOf(flags),
+    users: (flags['add-user'] ?? []).map(userOf),
+    scripts: flags.script ?? [],
     ...(flags.source === undefined ? {} : { source: flags.source }),
     ...(flags.format === undefined ? {} : { filetypes: flags.format }),
     ...(flags.set === undefined ? {} : { set: flags.set }),
   };
+}
+
+function userOf(text: string): { name: string; keys: string[] } {
+  const [, name = '', file] = /^([^:]+)(?::(.+))?$/.exec(text) ?? [];
+  if (name !== '') return { name, keys: file === undefined ? [] : [resolve(file)] };
+  throw new UsageError('usage', `Cannot add the user "${text}": it has no name`, {
+    hint: 'Write --add-user NAME:FILE.',
+  });
 }
 
 function customOf(flags: CustomFlags): PlanOptions['custom'] {

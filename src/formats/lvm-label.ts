@@ -12,14 +12,14 @@ export const LVM_LABEL_SECTORS = 4;
 /** Length of a metadata area's header; its ring buffer begins after it. */
 export const LVM_AREA_HEADER = 512;
 
-const LABEL = { id: 0, sector: 8, crc: 16, offset: 20, type: 24 } as const;
-const LABEL_ID = 'LABELONE';
-const LABEL_TYPE = 'LVM2 001';
-const PV_UUID_LENGTH = 32;
+export const LVM_LABEL = { id: 0, sector: 8, crc: 16, offset: 20, type: 24 } as const;
+export const LVM_LABEL_ID = 'LABELONE';
+export const LVM_LABEL_TYPE = 'LVM2 001';
+export const LVM_UUID_LENGTH = 32;
 /** pvcreate(8), option --metadatacopies. */
 const MOST_AREAS = 2;
-const AREA = { checksum: 0, magic: 4, version: 20, start: 24, size: 32, locations: 40 } as const;
-const AREA_MAGIC = ' LVM2 x[5A%r0N*>';
+export const LVM_AREA = { checksum: 0, magic: 4, version: 20, start: 24, size: 32, locations: 40 } as const;
+export const LVM_AREA_MAGIC = ' LVM2 x[5A%r0N*>';
 const LOCATION_LENGTH = 24;
 const LOCATION_IGNORED = 1;
 
@@ -62,20 +62,21 @@ export function lvmChecksum(bytes: Uint8Array, previous = 0xf597a6cf): number {
  * @throws FormatError `lvm.damaged`, `lvm.checksum`
  */
 export function parseLvmLabel(sector: Uint8Array, index: number): LvmLabel | undefined {
-  if (sector.length < LVM_SECTOR || latin(sector, LABEL.id, 8) !== LABEL_ID) return undefined;
-  if (latin(sector, LABEL.type, 8) !== LABEL_TYPE) return undefined;
+  if (sector.length < LVM_SECTOR || latin(sector, LVM_LABEL.id, 8) !== LVM_LABEL_ID) return undefined;
+  if (latin(sector, LVM_LABEL.type, 8) !== LVM_LABEL_TYPE) return undefined;
   const view = viewOf(sector);
-  const stored = view.getUint32(LABEL.crc, true);
-  const computed = lvmChecksum(sector.subarray(LABEL.offset, LVM_SECTOR));
+  const stored = view.getUint32(LVM_LABEL.crc, true);
+  const computed = lvmChecksum(sector.subarray(LVM_LABEL.offset, LVM_SECTOR));
   if (stored !== computed) throw badChecksum('label', stored, computed);
-  if (wide(view, LABEL.sector) !== index) {
-    throw damaged('label', `it says it is in sector ${wide(view, LABEL.sector)}, not ${index}`);
+  if (wide(view, LVM_LABEL.sector) !== index) {
+    throw damaged('label', `it says it is in sector ${wide(view, LVM_LABEL.sector)}, not ${index}`);
   }
-  let at = view.getUint32(LABEL.offset, true);
-  if (at + PV_UUID_LENGTH + 8 > LVM_SECTOR) throw damaged('label', `its header lies at byte ${at}, outside its sector`);
-  const uuid = latin(sector, at, PV_UUID_LENGTH);
-  const deviceSize = wide(view, at + PV_UUID_LENGTH);
-  at += PV_UUID_LENGTH + 8;
+  let at = view.getUint32(LVM_LABEL.offset, true);
+  if (at + LVM_UUID_LENGTH + 8 > LVM_SECTOR)
+    throw damaged('label', `its header lies at byte ${at}, outside its sector`);
+  const uuid = latin(sector, at, LVM_UUID_LENGTH);
+  const deviceSize = wide(view, at + LVM_UUID_LENGTH);
+  at += LVM_UUID_LENGTH + 8;
   const data = ranges(view, at);
   const metadata = ranges(view, data.end);
   if (metadata.list.length > MOST_AREAS) {
@@ -101,26 +102,27 @@ function ranges(view: DataView, start: number): { list: LvmRange[]; end: number 
  */
 export function parseLvmArea(header: Uint8Array, range: LvmRange): LvmArea {
   const view = viewOf(header);
-  if (latin(header, AREA.magic, AREA_MAGIC.length) !== AREA_MAGIC) throw damaged('metadata area', 'it has no header');
-  const stored = view.getUint32(AREA.checksum, true);
-  const computed = lvmChecksum(header.subarray(AREA.magic, LVM_AREA_HEADER));
+  if (latin(header, LVM_AREA.magic, LVM_AREA_MAGIC.length) !== LVM_AREA_MAGIC)
+    throw damaged('metadata area', 'it has no header');
+  const stored = view.getUint32(LVM_AREA.checksum, true);
+  const computed = lvmChecksum(header.subarray(LVM_AREA.magic, LVM_AREA_HEADER));
   if (stored !== computed) throw badChecksum('metadata area', stored, computed);
-  if (view.getUint32(AREA.version, true) !== 1) {
-    throw damaged('metadata area', `its version is ${view.getUint32(AREA.version, true)}, not 1`);
+  if (view.getUint32(LVM_AREA.version, true) !== 1) {
+    throw damaged('metadata area', `its version is ${view.getUint32(LVM_AREA.version, true)}, not 1`);
   }
-  const position = wide(view, AREA.start);
-  const size = wide(view, AREA.size);
+  const position = wide(view, LVM_AREA.start);
+  const size = wide(view, LVM_AREA.size);
   if (position !== range.position || size <= LVM_AREA_HEADER) {
     throw damaged('metadata area', `it says it has ${size} bytes at ${position}, its label at ${range.position}`);
   }
-  const offset = wide(view, AREA.locations);
+  const offset = wide(view, LVM_AREA.locations);
   if (offset === 0) return { position, size, text: undefined };
-  const length = wide(view, AREA.locations + 8);
+  const length = wide(view, LVM_AREA.locations + 8);
   if (offset < LVM_AREA_HEADER || offset >= size || length === 0 || length > size - LVM_AREA_HEADER) {
     throw damaged('metadata area', `its text of ${length} bytes at ${offset} is outside its ${size} bytes`);
   }
-  const checksum = view.getUint32(AREA.locations + 16, true);
-  const ignored = (view.getUint32(AREA.locations + LOCATION_LENGTH - 4, true) & LOCATION_IGNORED) !== 0;
+  const checksum = view.getUint32(LVM_AREA.locations + 16, true);
+  const ignored = (view.getUint32(LVM_AREA.locations + LOCATION_LENGTH - 4, true) & LOCATION_IGNORED) !== 0;
   return { position, size, text: { offset, size: length, checksum, ignored } };
 }
 

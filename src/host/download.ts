@@ -84,9 +84,7 @@ export function findDigest(sums: string, fileName: string): string | undefined {
 
 async function listedDigest(request: MediaRequest, context: Context): Promise<string> {
   const { sums } = request.digest as { sums: string };
-  const text = sums.startsWith('file:')
-    ? await readFile(fileURLToPath(sums), 'utf8')
-    : await (await respond(sums, {}, context)).text();
+  const text = await readList(sums, context);
   const fileName = basename(new URL(request.url).pathname);
   const digest = findDigest(text, fileName);
   const length = request.digest.algorithm === 'sha512' ? 128 : 64;
@@ -99,6 +97,12 @@ async function listedDigest(request: MediaRequest, context: Context): Promise<st
       evidence: { sums },
     },
   );
+}
+
+/** A list of digests, as text. @throws SourceError `download.http`, `download.transport` */
+export async function readList(sums: string, context: Context): Promise<string> {
+  if (sums.startsWith('file:')) return readFile(fileURLToPath(sums), 'utf8');
+  return (await respond(sums, {}, context)).text();
 }
 
 type Response = Awaited<ReturnType<typeof import('undici').fetch>>;

@@ -32,6 +32,50 @@ function installer(name: string, pattern: RegExp): ConsoleFailure {
   return { code: 'installer.failed', pattern, what: `${name} stopped and waits for a person`, hint: INSTALLER_HINT };
 }
 
+/**
+ * Anaconda's ways to fail, by what it says first: dracut's part of it (dracut/anaconda-error-reporting.sh, wait_for_dev), then
+ * its own (pyanaconda: kickstart.py, errors.py, exception.py, ui/tui), and the loader of Enterprise Linux 6.
+ */
+const ANACONDA: readonly ConsoleFailure[] = [
+  {
+    code: 'installer.no-second-stage',
+    pattern: /Warning: \/dev\/root does not exist|It seems that the boot has failed\. Possible causes include/,
+    what: 'Anaconda found no second stage',
+    hint: 'inst.stage2 names the volume of the medium; arguments without "inst." count for nothing since release 9.',
+  },
+  {
+    code: 'installer.kickstart',
+    pattern:
+      /An error occurred during reading the kickstart file|The following error was found while parsing the kickstart|The following problem occurred on line \d+ of the kickstart|Unable to find any kickstart|Can't get kickstart from|Error downloading kickstart file/,
+    what: 'Anaconda cannot read the kickstart',
+    hint: 'The lines behind it name the line. `compose recipe check` reads a kickstart by the rules of a release.',
+  },
+  {
+    code: 'installer.script',
+    pattern: /There was an error running the kickstart script at line \d+/,
+    what: 'a script of the kickstart failed',
+    hint: 'The line is that of its %pre or %post; what it said stands behind it.',
+  },
+  {
+    code: 'installer.packages',
+    pattern:
+      /The following error occurred while (?:setting up|installing) the payload|The following error occurred while installing\.|The following software marked for installation has errors/,
+    what: 'Anaconda could not install the packages',
+    hint: 'Look at the names of packages, at the mirror and at the proxy.',
+  },
+  {
+    code: 'installer.question',
+    pattern:
+      /The installation was stopped due to an error which occurred|No method given for cmdline mode|Please make (?:a selection from the above|your choice from (?:above )?) ?\[/,
+    what: 'Anaconda wants to be told more than the kickstart says',
+    hint: 'What is marked or listed before it is missing in the kickstart, or the kickstart was not found.',
+  },
+  installer(
+    'Anaconda',
+    /This is a fatal error and installation will be aborted|An unknown error has occurr?ed, look at the \/tmp\/anaconda-tb|no interactive debugging allowed|install exited abnormally|Pane is dead/,
+  ),
+];
+
 /** What a console says when the boot will not come to its end. The first that matches counts. */
 export const FAILURES: readonly ConsoleFailure[] = [
   {
@@ -74,12 +118,25 @@ export const FAILURES: readonly ConsoleFailure[] = [
     'subiquity',
     /Sorry, there was a problem (?:completing the installation|examining the storage|applying the network)|the installer has encountered an internal error|curtin: Installation failed with exception|finish: subiquity\/\S+: FAIL/,
   ),
-  installer(
-    'Anaconda',
-    /This is a fatal error and installation will be aborted|An unknown error has occurr?ed, look at the \/tmp\/anaconda-tb|The following problem occurred on line \d+ of the kickstart|Please make a selection from the above \[|Unable to find any kickstart|Pane is dead/,
-  ),
+  ...ANACONDA,
+  {
+    code: 'installer.packages',
+    pattern: /These packages could not be found in the software repositories|Could not find the software to install/,
+    what: 'the installer lacks packages it was asked for',
+    hint: 'Look at the names of packages, and at the modules and repositories that have them.',
+  },
+  {
+    code: 'installer.script',
+    pattern: /User-defined scripts? (?:\S+ )?(?:failed|returned an error)|Script \S+ failed with exit code/,
+    what: 'a script of the profile failed',
+    hint: 'What it said stands before it.',
+  },
   installer(
     'YaST',
-    /Error while parsing the control file|An error occurred during the installation\.|\*\*\* Could not find the .{1,60} Repository|AutoYaST configuration file .{0,120}(?:not found|could not be)/,
+    /Error while parsing the control file|An error occurred during the installation\.|\*\*\* Could not find the .{1,60} Repository|AutoYaST configuration file .{0,120}(?:not found|could not be)|The AutoYaST profile .{0,80}(?:not valid|invalid)/,
+  ),
+  installer(
+    'Agama',
+    /agama-autoinstall.{0,40}(?:Could not|failed|Failed)|Could not (?:load|fetch|parse|validate) the profile|The profile is not valid/,
   ),
 ];

@@ -22,7 +22,7 @@ export function planDifferences(plan: Plan, base: Plan): Difference[] {
     ...keyed('variable', base.variables, plan.variables),
     ...keyed('machine', texts(base.machine), texts(plan.machine)),
     ...list('package', ({ source, steps }) => packagesOf(source, steps)),
-    ...list('step', ({ steps }) => steps.filter(({ kind }) => kind !== 'packages').map((step) => JSON.stringify(step))),
+    ...stepDifferences(plan.steps, base.steps),
     ...answerDifferences(plan.source, base.source),
     ...list('output', ({ artifacts }) => artifacts.map(({ filetype }) => filetype)),
     ...keyed('maas', texts(base.maas), texts(plan.maas)),
@@ -36,6 +36,24 @@ function packagesOf(source: PlannedSource, steps: Plan['steps']): string[] {
   return [...new Set([...own, ...added])].sort();
 }
 
+/** Steps but those of packages, whole; the name is for people. */
+function stepDifferences(steps: Plan['steps'], base: Plan['steps']): Difference[] {
+  const named = new Map<string, string>();
+  const texts = (list: Plan['steps']): string[] =>
+    list
+      .filter(({ kind }) => kind !== 'packages')
+      .map((step) => {
+        const text = JSON.stringify(step);
+        named.set(text, step.name ?? step.kind);
+        return text;
+      });
+  return lineDifferences(texts(base), texts(steps)).map(({ from, to }) => ({
+    what: 'step',
+    name: named.get(from ?? to ?? '') ?? '',
+    ...only(from, to),
+  }));
+}
+
 /** Scalars of a source: addresses, checksums, command line. */
 function sourceFacts(source: PlannedSource): Record<string, string | undefined> {
   const { kind: _, ...facts } = source as PlannedSource & Record<string, unknown>;
@@ -46,13 +64,11 @@ function sourceFacts(source: PlannedSource): Record<string, string | undefined> 
 function answerDifferences(source: PlannedSource, base: PlannedSource): Difference[] {
   const before = answersOf(base);
   const after = answersOf(source);
-  return [...new Set([...before.keys(), ...after.keys()])].flatMap((name) =>
-    lineDifferences(before.get(name)?.split('\n') ?? [], after.get(name)?.split('\n') ?? []).map(({ from, to }) => ({
-      what: 'answer',
-      name,
-      ...only(from, to),
-    })),
-  );
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((name) => {
+    const [from, to] = [before.get(name), after.get(name)];
+    if (from === undefined || to === undefined) return [{ what: 'answer', name, ...only(from, to) }];
+    return lineDifferences(from.split('\n'), to.split('\n')).map((line) => ({ what: 'answer', name, ...line }));
+  });
 }
 
 function answersOf(source: PlannedSource): Map<string, string> {
@@ -106,19 +122,18 @@ function lineDifferences(before: readonly string[], after: readonly string[]): {
   return found;
 }
 
-/** Lines of text; nothing for plans alike. */
+/** Lines of text; nothing for plans alike. What is whole in the JSON is told by its name or its length. */
 export function differencesText(differences: readonly Difference[]): string[] {
   return differences.map(({ what, name, from, to }) => {
+    if (what === 'step') return `  step: ${to === undefined ? '−' : '+'} ${name}`;
     const label = name === undefined ? what : `${what} ${name}`;
     if (from !== undefined && to !== undefined) return `  ${label}: ${short(to)} (was ${short(from)})`;
     return to === undefined ? `  ${label}: − ${short(from ?? '')}` : `  ${label}: + ${short(to)}`;
   });
 }
 
-/** Scripts are whole in the JSON. */
-const WIDEST = 160;
-
 function short(text: string): string {
-  if (text === '') return 'empty';
-  return text.length <= WIDEST ? text : `${text.slice(0, WIDEST)}…`;
+  const lines = text.trimEnd().split('\n').length;
+  if (lines > 1) return `${lines} lines`;
+  return text === '' ? 'nothing' : text;
 }

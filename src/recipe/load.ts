@@ -4,10 +4,10 @@ import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { RecipeError } from '../errors.ts';
 import { catalogueRecipe } from './catalogue.ts';
-import { merge } from './overlay.ts';
+import { extend } from './overlay.ts';
 import { describeIssues, type Position, recipeInvalid } from './problems.ts';
 import { absolutePaths, missingFiles } from './recipe-paths.ts';
-import { type Recipe, type RecipeFile, recipeFileSchema, recipeSchema } from './schema.ts';
+import { type Recipe, type RecipeFile, type RecipeInput, recipeFileSchema, recipeSchema } from './schema.ts';
 
 /** Whether a name on the command line is a recipe file rather than a catalogue entry. */
 export function isRecipeFile(name: string): boolean {
@@ -15,13 +15,20 @@ export function isRecipeFile(name: string): boolean {
 }
 
 /**
- * The recipe `name` stands for: a catalogue entry, or a YAML file that extends one. Scalars override, packages and
+ * The recipe `name` stands for: a catalogue entry, or a YAML file that extends one; a recipe that is code is itself. Scalars override, packages and
  * provision steps are appended, variables, machine, maas,
  * sources, layouts and what differs per architecture are merged key by key.
  * @throws RecipeError `recipe.unknown`, `recipe.not-found`, `recipe.invalid`, `recipe.loop`
  */
-export function loadRecipe(name: string): Recipe {
+export function loadRecipe(name: string | RecipeInput): Recipe {
+  if (typeof name !== 'string') return readRecipe(name);
   return isRecipeFile(name) ? loadFile(resolve(name), []) : catalogueRecipe(name);
+}
+
+function readRecipe(input: RecipeInput): Recipe {
+  const read = recipeSchema.safeParse(input);
+  if (read.success) return read.data;
+  throw recipeInvalid(describeIssues(read.error, knownKeys, { file: input.name }), input.name);
 }
 
 /** The catalogue entry that `name` is, or extends in the end; undefined for a recipe that stands alone. */
@@ -53,7 +60,7 @@ function loadFile(path: string, trail: readonly string[]): Recipe {
   const { file, position } = parseFile(path);
   const base = file.extends === undefined ? undefined : loadBase(file.extends, path, [...trail, path]);
   const own = absolutePaths(file, dirname(path));
-  const merged = base === undefined ? own : merge(base, own);
+  const merged = base === undefined ? own : extend(base, own);
   const whole = recipeSchema.safeParse(merged);
   if (!whole.success) {
     const problems = describeIssues(whole.error, knownKeys, position);

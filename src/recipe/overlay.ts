@@ -1,13 +1,14 @@
 /** Laying parts of recipes over each other. */
 import { RecipeError } from '../errors.ts';
 import type { Arch } from '../machine/arch.ts';
-import type { Recipe, RecipeFile, RecipeOverlay } from './schema.ts';
+import { recipeInvalid } from './problems.ts';
+import { type Recipe, type RecipeFile, type RecipeOverlay, recipeSchema } from './schema.ts';
 import { nearest } from './suggest.ts';
 
 type Sources = Recipe['sources'];
 
 /**
- * `over` laid over `base`: scalars and lists override, packages, provision steps and what verify lets pass are appended; variables, machine, maas
+ * `over` laid over `base`: scalars and lists override, packages, users, provision, seal and what verify lets pass are appended; variables, set, machine, maas
  * and each source are merged key by key, as are layouts and what differs per architecture.
  */
 export function merge(base: Recipe, over: RecipeFile | RecipeOverlay): Recipe {
@@ -16,12 +17,15 @@ export function merge(base: Recipe, over: RecipeFile | RecipeOverlay): Recipe {
     ...base,
     ...(own as object),
     variables: { ...base.variables, ...over.variables },
+    set: { ...base.set, ...over.set },
+    users: [...base.users, ...(over.users ?? [])],
     machine: { ...base.machine, ...over.machine } as Recipe['machine'],
     maas: { ...base.maas, ...over.maas } as Recipe['maas'],
     sources: mergeSources(base.sources, sources),
     packages: [...base.packages, ...(over.packages ?? [])],
     provision: [...base.provision, ...(over.provision ?? [])],
     ...((base.verify ?? over.verify) && { verify: mergeVerify(base.verify, over.verify) }),
+    seal: [...base.seal, ...(over.seal ?? [])],
     per_arch: eachMerged(base.per_arch, per_arch),
     layouts: eachMerged(base.layouts, layouts),
   };
@@ -32,6 +36,38 @@ function mergeVerify(base: Recipe['verify'], over: RecipeOverlay['verify']): Rec
     allow: [...(base?.allow ?? []), ...(over?.allow ?? [])],
     off: [...(base?.off ?? []), ...(over?.off ?? [])],
   };
+}
+
+/** Keys of a recipe file that are not laid over layouts: names are its own, lists are appended once. */
+const APART = ['name', 'extends', 'packages', 'users', 'provision', 'seal', 'verify', 'layouts', 'per_arch'];
+
+/**
+ * A recipe file laid over the recipe it extends. What the file says holds in the layouts and architectures of that recipe
+ * too: they come before it, its own after it.
+ */
+export function extend(base: Recipe, file: RecipeFile): Recipe {
+  const said = Object.fromEntries(Object.entries(file).filter(([key]) => !APART.includes(key))) as RecipeOverlay;
+  const again = <T extends RecipeOverlay>(part: T): T => {
+    const { machine, maas, sources, variables, set, per_arch } = part;
+    return {
+      ...part,
+      ...said,
+      ...((machine ?? said.machine) && { machine: { ...machine, ...said.machine } }),
+      ...((maas ?? said.maas) && { maas: { ...maas, ...said.maas } }),
+      ...((variables ?? said.variables) && { variables: { ...variables, ...said.variables } }),
+      ...((set ?? said.set) && { set: { ...set, ...said.set } }),
+      ...((sources ?? said.sources) && { sources: mergeSources((sources ?? {}) as Sources, said.sources) }),
+      ...(per_arch && { per_arch: each(per_arch, again) }),
+    };
+  };
+  return merge({ ...base, layouts: each(base.layouts, again), per_arch: each(base.per_arch, again) }, file);
+}
+
+/** Each part changed, by its name. */
+export function each<T>(parts: Readonly<Record<string, T | undefined>>, change: (part: T) => T): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(parts).flatMap(([name, part]) => (part === undefined ? [] : [[name, change(part)]])),
+  );
 }
 
 function mergeSources(base: Sources, over: RecipeOverlay['sources']): Sources {
@@ -56,7 +92,7 @@ function eachMerged<T extends RecipeOverlay>(
 }
 
 function overlaid<T extends RecipeOverlay>(below: T, part: T): T {
-  const { packages = [], provision = [] } = below;
+  const { packages = [], provision = [], seal = [], users = [] } = below;
   return {
     ...below,
     ...part,
@@ -66,6 +102,9 @@ function overlaid<T extends RecipeOverlay>(below: T, part: T): T {
     ...(below.sources && { sources: mergeSources(below.sources as Sources, part.sources) }),
     packages: [...packages, ...(part.packages ?? [])],
     provision: [...provision, ...(part.provision ?? [])],
+    seal: [...seal, ...(part.seal ?? [])],
+    users: [...users, ...(part.users ?? [])],
+    set: { ...below.set, ...part.set },
     ...(below.per_arch && { per_arch: eachMerged(below.per_arch, part.per_arch) }),
   };
 }
@@ -94,6 +133,7 @@ export function chooseLayout(recipe: Recipe, wanted: string | undefined): string
 /**
  * The recipe of one layout on one architecture: the layout is laid over the rest, then what differs on the architecture,
  * the recipe's own before the layout's.
+ * @throws RecipeError `recipe.invalid` for parts that make no whole
  */
 export function flatten(recipe: Recipe, layout: string | undefined, arch: Arch): Recipe {
   const { layouts, per_arch, ...rest } = recipe;
@@ -102,5 +142,12 @@ export function flatten(recipe: Recipe, layout: string | undefined, arch: Arch):
   for (const part of [over, per_arch[arch], over?.per_arch?.[arch]]) {
     if (part !== undefined) whole = merge(whole, part);
   }
-  return { ...whole, layouts: {}, per_arch: {} };
+  // Parts have no defaults of their own.
+  const read = recipeSchema.safeParse({ ...whole, layouts: {}, per_arch: {} });
+  if (read.success) return read.data;
+  const name = layout === undefined ? recipe.name : `${recipe.name} (layout ${layout}, ${arch})`;
+  throw recipeInvalid(
+    read.error.issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`),
+    name,
+  );
 }

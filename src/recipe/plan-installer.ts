@@ -156,6 +156,12 @@ function mediumOf(source: InstallerSource, { inputs, iso: given, mediumLater }: 
     });
   }
   const base = iso.split('/').at(-1) ?? '';
+  if (base.includes('*')) {
+    if (isAddress(iso) && checksum?.sums !== undefined) return iso;
+    throw new RecipeError('installer.file-name', `Cannot plan ${recipe}: ${base} names no one file`, {
+      hint: 'A * is for an address whose checksum is a list of digests (sums), which has the names.',
+    });
+  }
   if (file_name !== undefined && !new RegExp(`^(?:${file_name})$`).test(base)) {
     throw new RecipeError('installer.file-name', `Cannot plan ${recipe}: ${base} is no name of its medium`, {
       hint: `The vendor's is like ${file_name}. ${source.iso_names === undefined ? '' : `${whereToGet(source)} `}A file that was renamed gets its name back with a symbolic link.`,

@@ -1,4 +1,5 @@
 import { RecipeError, type UsageError } from '../errors.ts';
+import type { Edit } from '../filesystem/file-tree.ts';
 import { parseSize } from '../formats/human.ts';
 import { proxyForGuest, proxyFromEnvironment } from '../guest/proxy.ts';
 import type { Step } from '../guest/steps.ts';
@@ -13,17 +14,18 @@ import { checkMaas } from './maas-rules.ts';
 import { type MachineOptions, machineOptions } from './machine-options.ts';
 import { chooseLayout, flatten, layoutNames } from './overlay.ts';
 import { type PlannedInstaller, planInstaller } from './plan-installer.ts';
-import { ANSWERS_URL, type CustomAnswers, isGenerated, VOLUME } from './planned-answers.ts';
-import { type Recipe, type SourceKind, toGuestStep } from './schema.ts';
+import { type AddedSteps, planSeal, planSteps } from './plan-steps.ts';
+import { ANSWERS_URL, type CustomAnswers, VOLUME } from './planned-answers.ts';
+import type { DiskLayout, Recipe, RecipeInput, SourceKind } from './schema.ts';
 import { nearest } from './suggest.ts';
-import { archValues, interpolate, listNames, resolveVariables, type Values } from './variables.ts';
+import { archValues, checkSet, interpolate, listNames, resolveVariables, type Values } from './variables.ts';
 
 /** The order in which they are chosen. */
 const SOURCE_KINDS: readonly SourceKind[] = ['cloudimg', 'packages', 'installer'];
 
-export interface PlanOptions {
-  /** A catalogue entry, or the path of a recipe file. */
-  readonly recipe: string;
+export interface PlanOptions extends AddedSteps {
+  /** A catalogue entry, the path of a recipe file, or a recipe that is code (`defineRecipe`). */
+  readonly recipe: string | RecipeInput;
   /** @default amd64 */
   readonly arch?: string;
   /** @default installer where `iso` is given, else the first the recipe has: cloudimg, packages, installer */
@@ -54,6 +56,7 @@ export type PlannedSource =
       readonly suite: string;
       readonly components: readonly string[];
       readonly include: readonly string[];
+      readonly layout: DiskLayout;
       /** The host's own when it is not given. */
       readonly mirror?: string;
     }
@@ -81,6 +84,8 @@ export interface Plan {
   } & MachineOptions;
   readonly user: string;
   readonly steps: readonly Step[];
+  /** What is taken out of the image, beside what every seal takes out. */
+  readonly seal: readonly Edit[];
   readonly artifacts: readonly { readonly filetype: FileType; readonly file: string }[];
   readonly maas: MaasEntry;
   /** How the image is judged, beside what the build is told. */
@@ -97,6 +102,7 @@ export interface Plan {
 export function plan(options: PlanOptions): Plan {
   const whole = loadRecipe(options.recipe);
   const arch = choose('arch', options.arch ?? 'amd64', whole.arch, whole.name);
+  checkSet(whole);
   const layout = chooseLayout(whole, options.layout);
   const recipe = flatten(whole, layout, arch);
   const kind = chooseSource(recipe, options, layout);
@@ -124,7 +130,8 @@ export function plan(options: PlanOptions): Plan {
       ...machineOptions(resolved, arch, memory),
     },
     user: resolved.user,
-    steps: planSteps(resolved, kind, arch),
+    steps: planSteps(resolved, kind, arch, options),
+    seal: planSeal(resolved, filetypes),
     artifacts: filetypes.map((filetype) => ({ filetype, file: `${name}.${FILE_TYPES[filetype].suffix}` })),
     maas,
     ...(resolved.verify && { verify: checkVerify(resolved.verify, recipe.name) }),
@@ -171,18 +178,6 @@ function chooseSource(recipe: Recipe, { iso, source, custom }: PlanOptions, layo
     });
   }
   return kind;
-}
-
-function planSteps(recipe: Recipe, kind: SourceKind, arch: Arch): Step[] {
-  const { installer } = recipe.sources;
-  const installed = kind === 'installer' && installer?.installs_packages && isGenerated(installer);
-  const { packages } = recipe;
-  const added: Step[] = packages.length > 0 && !installed ? [{ kind: 'packages', install: packages }] : [];
-  const steps = recipe.provision
-    .filter((step) => step.sources?.includes(kind) ?? true)
-    .filter((step) => step.arch?.includes(arch) ?? true)
-    .map(toGuestStep);
-  return [...added, ...steps];
 }
 
 /** Memory of the largest machine a build starts, bytes. */
@@ -250,6 +245,7 @@ function planSource(
     suite,
     components,
     include: [kernel, ...include, ...(include_for?.[arch] ?? [])],
+    layout: packages.layout,
     ...(mirror === undefined ? {} : { mirror }),
   };
 }

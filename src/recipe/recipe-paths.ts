@@ -1,8 +1,10 @@
 /** Paths of this host in a recipe file: they are relative to the file that names them. */
 import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
+import { each } from './overlay.ts';
 import { isAddress } from './plan-installer.ts';
 import type { RecipeFile, RecipeOverlay, RecipeStep } from './schema.ts';
+import { isKeyFile, type User } from './users.ts';
 
 type Part = Omit<RecipeOverlay, 'per_arch'>;
 type Installer = NonNullable<NonNullable<RecipeOverlay['sources']>['installer']>;
@@ -25,19 +27,18 @@ function absoluteOverlay<T extends RecipeOverlay>(overlay: T, folder: string): T
 }
 
 function absolutePart<T extends Part>(part: T, folder: string): T {
-  const { provision, sources } = part;
+  const { provision, sources, users } = part;
   const { installer } = sources ?? {};
   return {
     ...part,
+    ...(users !== undefined && { users: users.map((one) => absoluteKeys(one, folder)) }),
     ...(provision !== undefined && { provision: provision.map((step) => absoluteStep(step, folder)) }),
     ...(installer !== undefined && { sources: { ...sources, installer: absoluteInstaller(installer, folder) } }),
   };
 }
 
-function each<T>(parts: Readonly<Record<string, T | undefined>>, change: (part: T) => T): Record<string, T> {
-  return Object.fromEntries(
-    Object.entries(parts).flatMap(([name, part]) => (part === undefined ? [] : [[name, change(part)]])),
-  );
+function absoluteKeys(user: User, folder: string): User {
+  return { ...user, keys: user.keys.map((key) => (isKeyFile(key) ? resolve(folder, key) : key)) };
 }
 
 function absoluteInstaller(source: Installer, folder: string): Installer {
@@ -85,6 +86,9 @@ export function missingFiles(file: RecipeFile, folder: string): string[] {
 function missingOf(part: Part, at: string, folder: string): string[] {
   const gone = (path: string): boolean => !path.includes('${') && !existsSync(resolve(folder, path));
   const problems: string[] = [];
+  for (const key of (part.users ?? []).flatMap(({ keys }) => keys)) {
+    if (isKeyFile(key) && gone(key)) problems.push(`${at}users: there is no file ${key}`);
+  }
   for (const [index, { files }] of (part.sources?.installer?.answers ?? []).entries()) {
     for (const given of Object.values(files)) {
       if (typeof given === 'string' && gone(given))

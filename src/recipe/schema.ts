@@ -6,6 +6,11 @@ import { answerCode, answerData, installerOf } from './installer-schema.ts';
 import { partOf } from './parts.ts';
 import { size } from './size.ts';
 import { type source, step } from './step-schema.ts';
+import { user } from './users.ts';
+
+/** flat: the root in a partition; lvm: in a logical volume that fills a group on one partition. */
+export const DISK_LAYOUTS = ['flat', 'lvm'] as const;
+export type DiskLayout = (typeof DISK_LAYOUTS)[number];
 
 const text = z.string().min(1);
 const architecture = z.enum(ARCHITECTURES);
@@ -61,6 +66,10 @@ const packages = z.strictObject({
   kernel: text,
   include: z.array(text),
   include_for: z.partialRecord(architecture, z.array(text)).optional().describe('more packages, by architecture'),
+  layout: z
+    .enum(DISK_LAYOUTS)
+    .default('flat')
+    .describe('flat: the root in a partition; lvm: in a logical volume of one'),
 });
 
 const name = z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, 'a name has lower-case letters, digits, dots and dashes');
@@ -74,9 +83,25 @@ const fields = z.strictObject({
   proven: text.describe('what the grade rests on'),
   evidence: z.array(text).default([]).describe('tests and pages of compose that prove it, by their paths'),
   variables: z.record(z.string().regex(/^[a-z][a-z0-9_]*$/), variable).default({}),
+  set: z
+    .record(z.string().regex(/^[a-z][a-z0-9_]*$/), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
+    .default({})
+    .describe('values of variables; --set, the environment and --vars come before'),
   user: text.describe('account the build logs in with'),
   packages: z.array(text).default([]).describe('installed by the guest before the steps'),
+  users: z.array(user).default([]).describe('accounts of the image, made after the packages'),
   provision: z.array(step).default([]),
+  seal: z
+    .array(
+      z.strictObject({
+        kind: z.enum(['remove', 'clear', 'empty']).describe('clear: what is in a folder; empty: what is in a file'),
+        path: z.string().regex(/^\//, 'a path in the image begins with a slash').describe('may be a pattern'),
+        reason: text,
+        trees: z.literal(true).optional().describe('only where nothing but trees is packed'),
+      }),
+    )
+    .default([])
+    .describe('what the image does not carry, beside what every seal takes out'),
   outputs: z.array(z.enum(Object.keys(FILE_TYPES) as [FileType, ...FileType[]])).min(1),
   verify: z
     .strictObject({

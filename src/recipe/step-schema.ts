@@ -27,6 +27,11 @@ const common = {
   name: text.optional().describe('shown in the progress and in errors'),
   sources: z.array(source).optional().describe('run the step only for these sources'),
   arch: z.array(z.enum(ARCHITECTURES)).optional().describe('run the step only for these architectures'),
+  when: z
+    .string()
+    .optional()
+    .describe('run the step only where this is not empty once its variables are replaced: ${kernel}'),
+  early: z.boolean().optional().describe('run it before the packages of the recipe are installed'),
   retries: z.number().int().min(0).max(100).optional().describe('further tries after one that failed'),
   timeout: duration.optional().describe('how long one try may take: 90s, 10m'),
   allowFailure: z.boolean().optional().describe('a failure is told and passed over'),

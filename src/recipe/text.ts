@@ -1,50 +1,6 @@
 import { columns, humanSize } from '../formats/human.ts';
-import { catalogueNames } from './catalogue.ts';
 import { type Difference, differencesText } from './differences.ts';
-import { loadRecipe } from './load.ts';
 import type { Plan } from './plan.ts';
-import type { Recipe } from './schema.ts';
-
-export function listText(recipes: readonly Recipe[]): string {
-  const rows = recipes.map((recipe) => [
-    recipe.name,
-    recipe.title,
-    recipe.arch.join(','),
-    recipe.outputs.join(','),
-    recipe.grade,
-  ]);
-  return columns([['NAME', 'TITLE', 'ARCH', 'OUTPUTS', 'GRADE'], ...rows]).join('\n');
-}
-
-export function allRecipes(): Recipe[] {
-  return catalogueNames().map((name) => loadRecipe(name));
-}
-
-export function showText(recipe: Recipe): string {
-  const { sources, machine, maas, variables } = recipe;
-  const lines = columns([
-    ['name', recipe.name],
-    ['title', recipe.title],
-    ['arch', recipe.arch.join(', ')],
-    ['outputs', recipe.outputs.join(', ')],
-    [
-      'sources',
-      Object.keys(sources)
-        .filter((key) => sources[key as keyof typeof sources])
-        .join(', '),
-    ],
-    ['machine', `${machine.memory} memory, ${machine.cpus} cpus, ${machine.disk} disk, ${machine.firmware}`],
-    ['maas', `name ${maas.name}, title ${maas.title}, base_image ${maas.base_image}`],
-    ['grade', `${recipe.grade}: ${recipe.proven}`],
-  ]);
-  const rows = Object.entries(variables).map(([key, { type, default: value, describe }]) => [
-    `  ${key}`,
-    type,
-    value === undefined ? '' : `default ${String(value) || 'none'}`,
-    describe,
-  ]);
-  return [...lines, ...(rows.length > 0 ? ['variables (--set key=value)', ...columns(rows)] : [])].join('\n');
-}
 
 /** @param entry the catalogue entry that `differs` compares with */
 export function planText(plan: Plan, entry?: string, differs: readonly Difference[] = []): string {

@@ -20,7 +20,7 @@ export interface VariableSources {
 }
 
 /**
- * Values of a recipe's variables: --set, then COMPOSE_VAR_KEY, then the variables file, then defaults. A variable without
+ * Values of a recipe's variables: --set, then COMPOSE_VAR_KEY, the variables file, what the recipe sets, defaults. A variable without
  * a value anywhere is left out. `${arch}` and `${uname_arch}` in a default are the architecture of the image.
  * @throws RecipeError `variable.unknown` with the nearest key, `variable.type`, `variable.syntax`
  */
@@ -30,6 +30,10 @@ export function resolveVariables(recipe: Recipe, sources: VariableSources, arch?
     if (recipe.variables[key] === undefined) throw unknownVariable(key, where, recipe);
     given[key] = check(recipe, key, asText(value), where);
   };
+  // What a recipe sets may be a variable of another of its layouts.
+  for (const [key, value] of Object.entries(recipe.set)) {
+    if (recipe.variables[key] !== undefined) take(key, value, `set of ${recipe.name}`);
+  }
   if (sources.varsFile !== undefined) {
     for (const [key, value] of Object.entries(readVariables(sources.varsFile))) take(key, value, sources.varsFile);
   }
@@ -76,6 +80,18 @@ function readVariables(path: string): Record<string, unknown> {
       cause,
     });
   }
+}
+
+/**
+ * Refuses a value that the recipe sets for a variable that none of its layouts has.
+ * @throws RecipeError `variable.unknown`
+ */
+export function checkSet(recipe: Recipe): void {
+  const layouts = Object.values(recipe.layouts);
+  const parts = [recipe, ...layouts, ...[recipe, ...layouts].flatMap(({ per_arch }) => Object.values(per_arch ?? {}))];
+  const known = new Set(parts.flatMap((part) => Object.keys(part?.variables ?? {})));
+  const unknown = Object.keys(recipe.set).find((key) => !known.has(key));
+  if (unknown !== undefined) throw unknownVariable(unknown, 'set', recipe);
 }
 
 function unknownVariable(key: string, where: string, recipe: Recipe): RecipeError {

@@ -1,5 +1,15 @@
 import { expect, test } from 'vitest';
-import { espFiles, grubConfig, grubStub, hookScript, signedLoaders } from '../../src/build/base-disk-files.ts';
+import {
+  coreConfig,
+  espFiles,
+  fstab,
+  grubConfig,
+  grubStub,
+  hookScript,
+  signedLoaders,
+} from '../../src/build/base-disk-files.ts';
+import { baseDiskLayout } from '../../src/build/base-disk-layout.ts';
+import { parseLvmLabel } from '../../src/formats/lvm-label.ts';
 
 const UUID = '11111111-2222-4333-8444-555555555555';
 
@@ -21,14 +31,47 @@ test.each([
     [`/w/mm${suffix}.efi`, `/EFI/debian/mm${suffix}.efi`],
     ['/w/stub.cfg', '/EFI/debian/grub.cfg'],
   ]);
-  expect(grubConfig(arch, UUID)).toContain(`root=UUID=${UUID} ro console=tty0 console=${serial},115200\n`);
+  expect(grubConfig(arch, UUID, '/dev/x')).toContain(`root=/dev/x ro console=tty0 console=${serial},115200\n`);
   const hook = hookScript({ arch, raw: "/it's/disk", offset: 1048576, kibibytes: 4, uuid: UUID, out: '/w' });
   for (const loader of signedLoaders(arch)) expect(hook).toContain(loader);
   expect(hook).toContain(`'/it'\\''s/disk' 4k`);
+  expect(hook.includes('grub-mkimage -O i386-pc'), 'a BIOS exists on the PC only').toBe(arch === 'amd64');
 });
 
 test('the stub finds the root by its UUID', () => {
   expect(grubStub(UUID)).toBe(
     `search.fs_uuid ${UUID} root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n`,
   );
+});
+
+test('the core image for BIOS finds the root and goes on there', () => {
+  expect(coreConfig(UUID)).toBe(`search.fs_uuid ${UUID} root\nset prefix=($root)/boot/grub\n`);
+});
+
+const MIB = 1024 * 1024;
+/** Each name gets one of its own, with the letters LVM takes. */
+const seeded = (name: string): string => `${name.padEnd(8, '0')}-0000-4000-8000-000000000000`;
+const place = (arch: 'amd64' | 'arm64', layout: 'flat' | 'lvm') =>
+  baseDiskLayout({ arch, size: 1024 * MIB, layout }, seeded);
+
+test('flat: the root is the last partition on the disk, in front of it the ESP and, on a PC, GRUB for BIOS', () => {
+  const { partitions, root, rootDevice, lvm } = place('amd64', 'flat');
+  expect(partitions.map(({ number, name, start, size }) => [number, name, start, size])).toEqual([
+    [1, 'ESP', MIB, 64 * MIB],
+    [2, 'root', 65 * MIB, 958 * MIB],
+    [14, 'BIOS', 20 * 1024, MIB - 20 * 1024],
+  ]);
+  expect(root).toEqual({ start: 65 * MIB, size: 958 * MIB });
+  expect([rootDevice, lvm]).toEqual([`UUID=${seeded('root')}`, undefined]);
+  expect(fstab(rootDevice)).toContain(`UUID=${seeded('root')} / ext4 `);
+  expect(place('arm64', 'flat').partitions.map(({ name }) => name)).toEqual(['ESP', 'root']);
+});
+
+test('lvm: the root begins behind the head of a physical volume, and whole extents of it are in the partition', () => {
+  const { partitions, root, rootDevice, lvm } = place('amd64', 'lvm');
+  expect(partitions[1]).toMatchObject({ name: 'lvm', type: 'e6d6d379-f507-44c2-a23c-238f2a3df928' });
+  expect(root).toEqual({ start: 66 * MIB, size: 956 * MIB });
+  expect(rootDevice).toBe('/dev/mapper/system-root');
+  expect(lvm?.start).toBe(65 * MIB);
+  expect(parseLvmLabel(lvm!.head.subarray(512, 1024), 1)?.deviceSize).toBe(958 * MIB);
 });

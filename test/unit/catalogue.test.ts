@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { everyPlan, goldenText } from '../../fixtures/plan-golden.ts';
+import { goldenText } from '../../fixtures/plan-golden.ts';
 import { packageRoot } from '../../src/host/built-module.ts';
 import { catalogueNames, catalogueRecipe } from '../../src/recipe/catalogue.ts';
+import { everyPlan } from '../../src/recipe/every-plan.ts';
 
 const STANDARD = ['packages', 'timezone', 'locale', 'keyboard'];
 

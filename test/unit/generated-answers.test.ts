@@ -15,43 +15,42 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const recipe = recipeSchema.parse(
-  defineRecipe({
-    name: 'gen',
-    title: 'Generated',
-    family: 'el',
-    version: '9',
-    arch: ['amd64'],
-    grade: 'checked',
-    proven: 'nothing',
-    user: 'root',
-    sources: {
-      installer: {
-        language: 'kickstart',
-        answers: [
-          {
-            on: 'oemdrv',
-            files: {
-              'ks.cfg': ({ packages, custom, proxy }: AnswerInputs) =>
-                [
-                  'text',
-                  ...(proxy ? [`url --url=x --proxy=${proxy}`] : []),
-                  '%packages',
-                  ...packages,
-                  '%end',
-                  custom ?? '',
-                  '',
-                ].join('\n'),
-            },
+const code = defineRecipe({
+  name: 'gen',
+  title: 'Generated',
+  family: 'el',
+  version: '9',
+  arch: ['amd64'],
+  grade: 'checked',
+  proven: 'nothing',
+  user: 'root',
+  sources: {
+    installer: {
+      language: 'kickstart',
+      answers: [
+        {
+          on: 'oemdrv',
+          files: {
+            'ks.cfg': ({ packages, custom, proxy }: AnswerInputs) =>
+              [
+                'text',
+                ...(proxy ? [`url --url=x --proxy=${proxy}`] : []),
+                '%packages',
+                ...packages,
+                '%end',
+                custom ?? '',
+                '',
+              ].join('\n'),
           },
-        ],
-      },
+        },
+      ],
     },
-    machine: { memory: '1G', cpus: 1, disk: '1G', firmware: 'uefi' },
-    outputs: ['tgz'],
-    maas: { name: 'gen', title: 'Generated', base_image: 'rhel/9' },
-  }),
-);
+  },
+  machine: { memory: '1G', cpus: 1, disk: '1G', firmware: 'uefi' },
+  outputs: ['tgz'],
+  maas: { name: 'gen', title: 'Generated', base_image: 'rhel/9' },
+});
+const recipe = recipeSchema.parse(code);
 const source = recipe.sources.installer as NonNullable<typeof recipe.sources.installer>;
 
 const INPUTS: AnswerInputs = {
@@ -78,6 +77,14 @@ test('a function makes the text when the plan is made', () => {
       ],
     },
   ]);
+});
+
+test('a recipe that is code is planned as it stands, and told apart by its name where it is wrong', () => {
+  const planned = plan({ recipe: code, mediumLater: true });
+  expect(planned.source).toMatchObject({ answers: [{ files: [{ content: 'text\n%packages\n%end\n\n' }] }] });
+  expect(() => plan({ recipe: { ...code, outputs: [] } })).toThrow(
+    expect.objectContaining({ code: 'recipe.invalid', message: expect.stringContaining('gen: outputs') }),
+  );
 });
 
 test('additions must be in the language of the installer, and the right flag is named', async () => {

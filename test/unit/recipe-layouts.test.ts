@@ -85,12 +85,41 @@ test('a recipe file changes one key of a source, and one key of a layout', async
   expect(machine).toMatchObject({ cpus: 4, disk: 8 * 1024 ** 3 });
 });
 
+test('a layout that brings a source of its own has its defaults; one that leaves out what is needed is refused', async () => {
+  const own = (lines: string): string => `layouts:\n  own:\n    sources: { installer: { iso: ./own.iso${lines} } }\n`;
+  const alone = BASE.replace(/sources:[\s\S]*?timeout: 30m\n/, 'sources: {}\n').replace(
+    /^layouts:[\s\S]*?(?=^machine)/m,
+    own(''),
+  );
+  const path = join(folder, 'alone.yaml');
+  await writeFile(path, alone.replace(/per_arch:[\s\S]*?(?=^layouts)/m, ''));
+  const { source } = plan({ recipe: path });
+  expect(source).toMatchObject({ boot: 'kernel', timeoutMs: 3_600_000, network: true, answers: [] });
+  await expect(
+    planned({ layout: 'cloud' }, 'layouts: { cloud: { sources: { packages: { suite: x } } } }\n'),
+  ).rejects.toMatchObject({
+    code: 'recipe.invalid',
+    message: expect.stringContaining('sources.packages.components'),
+  });
+});
+
 test.each([
   [{ layout: 'lwm' }, 'recipe.layout', /it has plain, lvm, cloud/],
   [{ layout: 'cloud', custom: { language: 'kickstart', file: 'x' } }, 'recipe.custom', /no installer runs/],
   [{ custom: { language: 'kickstart', file: 'x' } }, 'recipe.custom', /files of its own/],
 ] as const)('%o cannot be planned: %s', async (options, code, message) => {
   await expect(planned(options)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+});
+
+test('what a file says holds in the layouts and on the architectures of what it extends', async () => {
+  const over = 'machine: { disk: 9G, memory: 5G }\nmaas: { name: mine }\noutputs: [ddgz, tgz]\n';
+  const { machine, maas, artifacts, source } = await planned({ layout: 'lvm', arch: 'arm64' }, over);
+  expect(machine).toMatchObject({ disk: 9 * 1024 ** 3, memory: 5 * 1024 ** 3 });
+  expect(maas).toMatchObject({ name: 'mine', base_image: 'ubuntu/jammy' });
+  expect(artifacts.map(({ filetype }) => filetype)).toEqual(['ddgz', 'tgz']);
+  expect(source).toMatchObject({ append: 'quiet earlycon console=ttyAMA0' });
+  const own = `${over}layouts: { lvm: { machine: { disk: 7G } } }\n`;
+  expect((await planned({ layout: 'lvm' }, own)).machine).toMatchObject({ disk: 7 * 1024 ** 3, memory: 5 * 1024 ** 3 });
 });
 
 test.each([

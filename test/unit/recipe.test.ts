@@ -62,6 +62,9 @@ test('a file extends an entry: scalars override, lists are appended, maas is mer
     title: 'Debian 12 (bookworm)',
     base_image: 'ubuntu/jammy',
     architecture: 'amd64/generic',
+    user: 'debian',
+    minimum_maas: '3.2',
+    maturity: 'stable',
   });
   expect(planned.steps[0]).toEqual({ kind: 'packages', install: ['nginx'] });
   expect(planned.steps.at(-1)).toEqual({ kind: 'shell', script: 'systemctl enable nginx' });

@@ -16,7 +16,7 @@ export const doctorVerb: Verb<Flags> = {
   options: (yargs) =>
     yargs.positional('recipe', { type: 'string', default: 'debian-12', describe: 'the recipe to look for' }).options({
       arch: { type: 'string', default: 'amd64', describe: 'architecture of the image' },
-      source: { type: 'string', describe: 'cloudimg or packages' },
+      source: { type: 'string', describe: 'cloudimg, packages or installer' },
       install: {
         type: 'boolean',
         default: false,
@@ -27,7 +27,13 @@ export const doctorVerb: Verb<Flags> = {
   run: async ({ recipe, arch, source, install, out }, context) => {
     const { doctor, doctorText } = await import('../../build/doctor.ts');
     const { plan } = await import('../../recipe/plan.ts');
-    const needs = plan({ recipe, arch, env: process.env, ...(source === undefined ? {} : { source }) });
+    const needs = plan({
+      recipe,
+      arch,
+      env: process.env,
+      mediumLater: true,
+      ...(source === undefined ? {} : { source }),
+    });
     const checks = await doctor(needs, { install, ...(out === undefined ? {} : { out }) }, context);
     const ready = checks.every((check) => check.state !== 'missing');
     return { data: checks, text: doctorText(checks), ...(ready ? {} : { exitCode: NOT_READY }) };

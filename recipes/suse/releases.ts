@@ -1,0 +1,99 @@
+/** The releases of SUSE: families are functions, releases are rows. */
+import { type AgamaRelease, media, type Release, type YastRelease } from './release.ts';
+
+const LEAP = 'https://download.opensuse.org/distribution/leap';
+
+/** The MAAS of these facts: suse/ is a name that curtin's own steps know since 23.1. */
+const suse = (name: string, maturity: 'alpha' | 'beta') => ({
+  name: `suse/${name}`,
+  base: 'ubuntu/jammy',
+  user: 'sles',
+  maas: '3.4',
+  curtin: '23.1',
+  maturity,
+});
+
+const leap = (name: string) => ({
+  name,
+  base: 'ubuntu/jammy',
+  user: 'opensuse',
+  maas: '3.4',
+  curtin: '23.1',
+  maturity: 'alpha' as const,
+});
+
+const sles15: YastRelease = {
+  name: 'sles-15',
+  title: 'SUSE Linux Enterprise Server 15',
+  family: 'sles',
+  version: '15',
+  installer: 'autoyast',
+  product: 'SLES',
+  isoNames: 'SLE-15-SP6-Full-x86_64-GM-Media1.iso or a later service pack, from the SUSE Customer Center',
+  media: media((arch) => ({
+    file: `SLE-15-SP[4-9]-Full-${arch}-(GM|QU\\d)-Media1\\.iso`,
+    volume: `SLE-15-SP[4-9]-Full-${arch}.*`,
+  })),
+  // cloud-init is in the module for public clouds; its libraries are in those of Python.
+  addOns: [
+    { name: 'sle-module-basesystem', folder: '/Module-Basesystem' },
+    { name: 'sle-module-server-applications', folder: '/Module-Server-Applications' },
+    { name: 'sle-module-python3', folder: '/Module-Python3' },
+    { name: 'sle-module-public-cloud', folder: '/Module-Public-Cloud' },
+  ],
+  patterns: ['base'],
+  maas: suse('sles-15', 'beta'),
+};
+
+const leap15: YastRelease = {
+  name: 'opensuse-15',
+  title: 'openSUSE Leap 15.6',
+  family: 'opensuse',
+  version: '15',
+  installer: 'autoyast',
+  product: undefined,
+  isoNames: 'openSUSE-Leap-15.6-DVD-x86_64-Media.iso, from get.opensuse.org/leap/15.6',
+  media: media((arch) => ({
+    file: `openSUSE-Leap-15\\.6-DVD-${arch}-(Build[\\d.]+|Current)?-?Media\\.iso`,
+    volume: `openSUSE-Leap-15\\.6-DVD-${arch}.*`,
+  })),
+  addOns: [],
+  patterns: ['base', 'minimal_base'],
+  maas: leap('opensuse-15'),
+};
+
+const sles16: AgamaRelease = {
+  name: 'sles-16',
+  title: 'SUSE Linux Enterprise Server 16',
+  family: 'sles',
+  version: '16',
+  installer: 'agama',
+  product: 'SLES',
+  isoNames: 'SLES-16.0-Full-x86_64-GM.install.iso, from the SUSE Customer Center',
+  media: media((arch) => ({
+    file: `SLES-16\\.\\d-(Full-|Offline-)?${arch}-[A-Za-z0-9.]+\\.install\\.iso`,
+    volume: '(Install-SLE|SLES|agama).*',
+  })),
+  patterns: ['base'],
+  cloudInit: `${LEAP}/16.0/repo/oss/$basearch`,
+  maas: suse('sles-16', 'alpha'),
+};
+
+const leap16: AgamaRelease = {
+  name: 'opensuse-16',
+  title: 'openSUSE Leap 16.0',
+  family: 'opensuse',
+  version: '16',
+  installer: 'agama',
+  product: 'openSUSE_Leap',
+  isoNames: 'Leap-16.0-offline-installer-x86_64.install.iso, from get.opensuse.org/leap/16.0',
+  media: media((arch) => ({
+    file: `(openSUSE-)?Leap-16\\.0-(offline|online)-installer-${arch}(-[A-Za-z0-9.]+)?\\.install\\.iso`,
+    volume: '(Install-(Leap|openSUSE)|openSUSE|agama).*',
+  })),
+  patterns: ['base'],
+  cloudInit: undefined,
+  maas: leap('opensuse-16'),
+};
+
+export const RELEASES: readonly Release[] = [leap15, leap16, sles15, sles16];

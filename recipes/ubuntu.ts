@@ -1,0 +1,214 @@
+import { join } from 'node:path';
+import { packageRoot } from '../src/host/built-module.ts';
+import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
+import { DEBIAN_LOCALE_STEPS, STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { autoinstall, type Installer } from './ubuntu-autoinstall.ts';
+
+type Layout = 'flat' | 'lvm';
+
+interface Release extends Installer {
+  readonly version: string;
+  readonly codename: string;
+  /** Layouts whose installation was driven, on amd64 (test/machine/ubuntu-live-server.test.ts). */
+  readonly driven: readonly Layout[];
+}
+
+const RELEASES: readonly Release[] = [
+  { version: '20.04', codename: 'focal', sources: false, driven: ['flat'] },
+  { version: '22.04', codename: 'jammy', sources: true, driven: ['lvm'] },
+  { version: '24.04', codename: 'noble', sources: true, driven: ['flat', 'lvm'] },
+  { version: '26.04', codename: 'resolute', sources: true, driven: ['flat'] },
+];
+
+/**
+ * What MAAS and curtin want to find: a boot loader for both firmwares, tools of every storage layout (curtin fetches what
+ * is missing from the network), growpart's tools, oauthlib for the metadata.
+ */
+const PACKAGES = [
+  'cloud-init',
+  'cloud-guest-utils',
+  'python3-oauthlib',
+  'netplan.io',
+  'efibootmgr',
+  'grub-efi-${arch}-signed',
+  'shim-signed',
+  'gdisk',
+  'lvm2',
+  'mdadm',
+  'xfsprogs',
+  'btrfs-progs',
+  'bcache-tools',
+  'locales',
+];
+
+const files = join(packageRoot(), 'recipes');
+const HOOK = { from: join(files, 'debian/curtin-hooks'), to: '/curtin/curtin-hooks', mode: '0755' };
+
+/** Without a kernel in the image curtin installs one, and asks the network for it. */
+const WITH_KERNEL = 'curtin hooks: the kernel in the image is the one that is deployed';
+
+type Steps = NonNullable<RecipeInput['provision']>;
+
+const CLOUD_IMAGE_STEPS: Steps = [
+  {
+    name: 'mirror',
+    when: '${mirror}',
+    early: true,
+    shell: { file: join(files, 'ubuntu/use-mirror'), env: { MIRROR: '${mirror}' } },
+  },
+  {
+    name: 'more repositories',
+    when: '${extra_repositories}',
+    early: true,
+    shell: { file: join(files, 'ubuntu/add-repositories'), env: { REPOSITORIES: '${extra_repositories}' } },
+  },
+  ...DEBIAN_LOCALE_STEPS,
+  { name: "the cloud image's own kernel", shell: { file: join(files, 'ubuntu/purge-kernels') } },
+  { name: 'kernel', when: '${kernel}', packages: ['${kernel}'] },
+  { name: WITH_KERNEL, when: '${kernel}', upload: HOOK },
+];
+
+/** Nothing grows a logical volume at the first boot by itself. */
+const GROW_STEPS: Steps = [
+  {
+    name: 'the root grows at the first boot',
+    upload: { from: join(files, 'ubuntu/grow-lvm-root'), to: '/usr/local/sbin/grow-lvm-root', mode: '0755' },
+  },
+  {
+    write: {
+      path: '/etc/cloud/cloud.cfg.d/90-compose-grow.cfg',
+      content: 'bootcmd:\n  - [cloud-init-per, once, grow-lvm-root, /usr/local/sbin/grow-lvm-root]\n',
+      mode: '0644',
+    },
+  },
+];
+
+/** A mount of the build's own ESP stops a deployment to memory; on a disk curtin writes the file anew. */
+const NO_FSTAB = [
+  { kind: 'empty', path: '/etc/fstab', reason: 'mounts of the build machine', trees: true },
+] as const satisfies RecipeInput['seal'];
+
+const CHECKED = 'the plan, with the answers where an installer runs, is compared with a recorded one';
+const DRIVEN =
+  "its installation ran in QEMU, from the ISO to the artifact, against a double of the live server's installer; the vendor's own installer did not run";
+
+function ubuntu({ version, codename, driven, ...installer }: Release): RecipeInput {
+  const name = `ubuntu-${version}`;
+  const title = `Ubuntu ${version} LTS`;
+  const golden = `test/unit/golden/plans/${name}.json`;
+  const pattern = version.replaceAll('.', '\\.');
+
+  /** A layout that the live server installs. MAAS before 3.6.3 boots custom images by name alone, so arm64 has its own. */
+  const installed = (layout: Layout, outputs: RecipeInput['outputs']) =>
+    ({
+      ...(driven.includes(layout)
+        ? { grade: 'driven', proven: DRIVEN, evidence: ['test/machine/ubuntu-live-server.test.ts', golden] }
+        : {}),
+      variables: {
+        iso_base: { type: 'string', default: `https://releases.ubuntu.com/${codename}`, describe: 'where the ISO is' },
+      },
+      sources: {
+        installer: {
+          iso: `\${iso_base}/ubuntu-${version}*-live-server-\${arch}.iso`,
+          checksum: { algorithm: 'sha256', sums: '${iso_base}/SHA256SUMS' },
+          iso_names: `ubuntu-${version}.N-live-server-\${arch}.iso, from ubuntu.com/download/server`,
+          language: 'autoinstall',
+          installs_packages: true,
+          file_name: `ubuntu-${pattern}(\\.\\d+)?-live-server-\${arch}\\.iso`,
+          volume: `Ubuntu-Server ${pattern}(\\.\\d+)? LTS \${arch}`,
+          append: 'autoinstall',
+          memory: '3G',
+          answers: [{ on: 'autoinstall', files: { 'user-data': autoinstall(installer) } }],
+        },
+      },
+      machine: { disk: '8G' },
+      provision: [{ name: WITH_KERNEL, upload: HOOK }, ...(layout === 'lvm' ? GROW_STEPS : [])],
+      outputs,
+      maas: { name: `${name}-${layout}`, title: `${title} (${layout === 'lvm' ? 'LVM disk' : 'installed'})` },
+      per_arch: {
+        arm64: {
+          grade: 'checked',
+          proven: CHECKED,
+          evidence: [golden],
+          variables: {
+            iso_base: {
+              type: 'string',
+              default: `https://cdimage.ubuntu.com/releases/${codename}/release`,
+              describe: 'where the ISO is',
+            },
+          },
+          maas: { name: `${name}-${layout}-arm64` },
+        },
+      },
+    }) satisfies NonNullable<RecipeInput['layouts']>[string];
+
+  return defineRecipe({
+    name,
+    title,
+    family: 'ubuntu',
+    version,
+    arch: ['amd64', 'arm64'],
+    grade: 'checked',
+    proven: CHECKED,
+    evidence: [golden],
+    variables: {
+      ...standardVariables(),
+      mirror: { type: 'string', default: '', describe: 'address of an Ubuntu mirror, in place of the archive' },
+      kernel: {
+        type: 'string',
+        default: '',
+        describe:
+          'kernel package, or package=version; without, a cloud image leaves it to MAAS and the installer takes its own',
+      },
+      extra_repositories: {
+        type: 'list',
+        default: '',
+        describe: 'more apt repositories: ppa:owner/name, or a whole "deb …" line',
+      },
+    },
+    sources: {},
+    machine: { memory: '2G', cpus: 2, disk: '8G', firmware: 'uefi' },
+    user: 'root',
+    packages: [...PACKAGES, ...STANDARD_PACKAGES],
+    outputs: ['tgz'],
+    maas: {
+      name,
+      title,
+      base_image: `ubuntu/${codename}`,
+      architecture: '${arch}/generic',
+      user: 'ubuntu',
+      minimum_maas: '3.0',
+      minimum_curtin: '21.0',
+      maturity: 'stable',
+    },
+    per_arch: {
+      // The signed loaders above are for UEFI; a BIOS exists on the PC only.
+      amd64: { packages: ['grub-pc-bin'] },
+      arm64: { maas: { name: `${name}-arm64` } },
+    },
+    layouts: {
+      cloudimg: {
+        variables: {
+          cloudimg_base: {
+            type: 'string',
+            default: 'https://cloud-images.ubuntu.com',
+            describe: "where the vendor's cloud images are",
+          },
+        },
+        sources: {
+          cloudimg: {
+            url: `\${cloudimg_base}/${codename}/current/${codename}-server-cloudimg-\${arch}.img`,
+            sums: `\${cloudimg_base}/${codename}/current/SHA256SUMS`,
+            algorithm: 'sha256',
+          },
+        },
+        provision: CLOUD_IMAGE_STEPS,
+        seal: [...NO_FSTAB],
+      },
+      flat: { ...installed('flat', ['tgz']), seal: [...NO_FSTAB] },
+      lvm: installed('lvm', ['ddgz']),
+    },
+  });
+}
+
+export const ubuntuRecipes: readonly RecipeInput[] = RELEASES.map(ubuntu);
