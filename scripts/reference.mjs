@@ -1,11 +1,11 @@
-// Writes docs/reference/ from the compiled code: the recipe schema, the command line, the error codes; and docs/rules.md. With --check it
-// writes nothing and fails when a file is out of date.
+// Writes docs/reference/, docs/catalogue.md, docs/rules.md and the catalogue of the README from the compiled code. With --check
+// it writes nothing and fails when a file is out of date.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { gradesOf } from '../dist/src/recipe/grades.js';
+import { gradesOf, gradeText } from '../dist/src/recipe/grades.js';
 import { allRecipes, sourceKinds } from '../dist/src/recipe/list-text.js';
 import { layoutNames } from '../dist/src/recipe/overlay.js';
 import { recipeFileSchema } from '../dist/src/recipe/schema.js';
@@ -193,6 +193,20 @@ way ran in QEMU against a double of the vendor's installer. **checked**: the pla
 ${parts.join('\n')}`;
 }
 
+/** The README with the catalogue's entries in a table between its marks. */
+function readme() {
+  const rows = allRecipes().map(
+    (recipe) =>
+      `| ${recipe.name} | ${sourceKinds(recipe).join(', ')} | ${recipe.outputs.join(', ')} | ${gradeText(gradesOf(recipe))} |`,
+  );
+  const table = ['| recipe | sources | outputs | grade |', '| --- | --- | --- | --- |', ...rows].join('\n');
+  const text = readFileSync(join(root, 'README.md'), 'utf8');
+  return text.replace(
+    /(<!-- catalogue:begin -->\n)[\s\S]*?(<!-- catalogue:end -->)/,
+    (_, begin, end) => `${begin}${table}\n${end}`,
+  );
+}
+
 let stale = 0;
 for (const [name, make] of [
   ['reference/recipe.schema.json', schema],
@@ -200,6 +214,7 @@ for (const [name, make] of [
   ['reference/errors.md', errors],
   ['rules.md', rules],
   ['catalogue.md', catalogue],
+  ['../README.md', readme],
 ]) {
   const path = join(root, 'docs', name);
   const text = make();

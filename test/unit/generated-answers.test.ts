@@ -15,6 +15,21 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+/** What a kickstart cannot do without. */
+const COMMANDS = [
+  'text',
+  'cdrom',
+  'lang C.UTF-8',
+  'keyboard us',
+  'timezone Etc/UTC --utc',
+  'rootpw --lock',
+  'zerombr',
+  'clearpart --all --initlabel',
+  'bootloader',
+  'part / --fstype=ext4 --grow --size=1024',
+  'poweroff',
+];
+
 const code = defineRecipe({
   name: 'gen',
   title: 'Generated',
@@ -33,8 +48,8 @@ const code = defineRecipe({
           files: {
             'ks.cfg': ({ packages, custom, proxy }: AnswerInputs) =>
               [
-                'text',
-                ...(proxy ? [`url --url=x --proxy=${proxy}`] : []),
+                ...COMMANDS,
+                ...(proxy ? [`repo --name=x --baseurl=http://x --proxy=${proxy}`] : []),
                 '%packages',
                 ...packages,
                 '%end',
@@ -72,7 +87,7 @@ test('a function makes the text when the plan is made', () => {
       files: [
         {
           path: 'ks.cfg',
-          content: 'text\nurl --url=x --proxy=http://10.0.2.2:3128\n%packages\nvim\ntmux\n%end\n# mine\n',
+          content: `${COMMANDS.join('\n')}\nrepo --name=x --baseurl=http://x --proxy=http://10.0.2.2:3128\n%packages\nvim\ntmux\n%end\n# mine\n`,
         },
       ],
     },
@@ -81,7 +96,9 @@ test('a function makes the text when the plan is made', () => {
 
 test('a recipe that is code is planned as it stands, and told apart by its name where it is wrong', () => {
   const planned = plan({ recipe: code, mediumLater: true });
-  expect(planned.source).toMatchObject({ answers: [{ files: [{ content: 'text\n%packages\n%end\n\n' }] }] });
+  expect(planned.source).toMatchObject({
+    answers: [{ files: [{ content: `${COMMANDS.join('\n')}\n%packages\n%end\n\n` }] }],
+  });
   expect(() => plan({ recipe: { ...code, outputs: [] } })).toThrow(
     expect.objectContaining({ code: 'recipe.invalid', message: expect.stringContaining('gen: outputs') }),
   );
