@@ -24,6 +24,7 @@ export {
   RecipeError,
   SourceError,
   UsageError,
+  VerifyError,
 } from './errors.ts';
 export type { ComposeEvent, Context, Emit } from './events.ts';
 export { EVENT_VERSION, quietContext } from './events.ts';
@@ -109,3 +110,12 @@ export { bench } from './tune/bench.ts';
 export type { BenchResult } from './tune/report.ts';
 export type { Inspection } from './verify/inspect.ts';
 export { inspect } from './verify/inspect-artifact.ts';
+export type { Finding, RuleState, VerifyReport } from './verify/judge.ts';
+export { junit } from './verify/reports/junit.ts';
+export { sarif } from './verify/reports/sarif.ts';
+export { verifyText } from './verify/reports/text.ts';
+export type { Problem, Rule, RuleScope, Severity } from './verify/rule.ts';
+export { RULES } from './verify/rules/index.ts';
+export type { AllowInput, VerifySettings } from './verify/settings.ts';
+export type { VerifyOptions } from './verify/verify.ts';
+export { verify } from './verify/verify.ts';

@@ -34,6 +34,7 @@ import { type GuestRecord, guestPackages, writeManifest } from './manifest.ts';
 import { ErrorPolicy, type OnError, type Operator } from './on-error.ts';
 import { hasRecord, recordFirmware, sshCommand, writeRunRecord } from './run-record.ts';
 import { recordTimings, type Timing } from './timings.ts';
+import { verifySettings } from './verify-settings.ts';
 
 export interface BuildOptions extends PlanOptions, PackTuning {
   /** Folder for the artifacts. */
@@ -69,8 +70,8 @@ const LOGIN_MS = 90_000;
 const SHUTDOWN_MS = 60_000;
 
 /**
- * Builds a recipe: plan, check the host, acquire the base, boot it, provision it over SSH, prove a clean power-off, pack,
- * record. Whatever it started is gone when it returns or throws; on failure the run folder stays, with its evidence.
+ * Builds a recipe: plan, check the host, acquire the base, boot it, provision it over SSH, prove a clean power-off, hold
+ * what came of it against the rules, pack, record. Whatever it started is gone when it returns or throws; on failure the run folder stays, with its evidence.
  * @throws the errors of every stage, each with its `phase`
  */
 export async function build(options: BuildOptions, outer: Context): Promise<BuildResult> {
@@ -105,6 +106,7 @@ export async function build(options: BuildOptions, outer: Context): Promise<Buil
         edits: planned.seal,
         maas: planned.maas,
         ...packTuning(options),
+        verify: verifySettings(planned.verify, options.verify, proxyFromEnvironment(process.env)),
       },
       context,
     );

@@ -48,6 +48,7 @@ export async function writeManifest(
     tools: { node: process.version, qemu: guest.qemuVersion, engines: packed.engines, pipeline: packed.pipeline },
     guest: { argv: guest.argv, accelerator: guest.accelerator, firmware: guest.firmware, cloudInit: guest.cloudInit },
     artifacts: packed.artifacts.map(({ path: _, ...artifact }) => artifact),
+    verified: packed.verified?.map(({ file, verdict, findings, rules }) => ({ file, verdict, findings, rules })),
     sealed: packed.sealed,
     notes: packed.notes,
     timings: [...timings, { phase: 'total', ms: Math.round(ms), state: 'done' }],

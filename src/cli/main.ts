@@ -17,6 +17,7 @@ import { rehearseVerb } from './commands/rehearse.ts';
 import { seedVerb } from './commands/seed.ts';
 import { streamVerb } from './commands/stream.ts';
 import { uploadVerb } from './commands/upload.ts';
+import { verifyVerb } from './commands/verify.ts';
 import { errorText, exitStatus } from './print-error.ts';
 import { painter, screenOf } from './render/renderer.ts';
 
@@ -31,6 +32,7 @@ const VERBS = [
   packVerb,
   inspectVerb,
   rehearseVerb,
+  verifyVerb,
   uploadVerb,
   streamVerb,
   seedVerb,

@@ -23,6 +23,9 @@ export interface PackFlags {
   readonly packages: boolean;
   readonly sbom: string[] | undefined;
   readonly manifest: boolean;
+  readonly allow: string[] | undefined;
+  readonly off: string[] | undefined;
+  readonly target: string | undefined;
 }
 
 export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
@@ -40,12 +43,27 @@ export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
     packages: { type: 'boolean', default: false, describe: 'list the packages in <name>.packages.txt' },
     sbom: { type: 'string', array: true, nargs: 1, describe: 'bills of materials, comma-separated: spdx,cyclonedx' },
     manifest: { type: 'boolean', default: false, describe: 'list every file of the tree in <name>.files.jsonl' },
+    allow: {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'RULE=reason: a rule of verify that may fail; RULE may have *',
+    },
+    off: {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'a rule of verify that is off; of hygiene, not sealed either',
+    },
+    target: { type: 'string', describe: 'release of MAAS to verify for, maas-3.3 to maas-3.8; all of them by default' },
   }) as Argv<T & PackFlags>;
 }
 
 /** What `flags` say, over what was saved for this host. @throws UsageError `pack.effort`, `pack.chunk` */
 export async function packSettings(flags: PackFlags, context: Context): Promise<PackTuning> {
   const { engine, level, workers, window, check, packages, sbom, manifest } = flags;
+  const { parseAllows } = await import('../verify/settings.ts');
+  const off = flags.off ?? [];
   const effort = effortOf(flags);
   const chunk = chunkOf(flags.chunk);
   return {
@@ -56,6 +74,8 @@ export async function packSettings(flags: PackFlags, context: Context): Promise<
     packages,
     sbom: parseSbomFormats(sbom ?? []),
     manifest,
+    verify: { allow: parseAllows(flags.allow ?? []), off, target: flags.target },
+    keep: off,
   };
 }
 

@@ -39,14 +39,42 @@ export function readCpio(bytes: Uint8Array): CpioEntry[] {
       at++;
       continue;
     }
-    if (at % CPIO_ALIGNMENT !== 0 || !MAGICS.includes(latin1.decode(bytes.subarray(at, at + 6)))) {
-      throw new FormatError('cpio.not-cpio', `Cannot read the cpio archive: no member begins at byte ${at}`);
-    }
+    if (!isCpio(bytes, at)) throw notCpio(at);
     const { entry, end } = member(bytes, at);
     if (entry.path !== TRAILER) entries.push(entry);
     at = end;
   }
   return entries;
+}
+
+/**
+ * The members of the one archive that begins at `at`, and where it ends: after its trailer, or with the bytes. What follows
+ * may be another archive, or a compressed one, as in an initial file system with microcode in front.
+ * @throws as `readCpio`
+ */
+export function readCpioArchive(
+  bytes: Uint8Array,
+  at = 0,
+): { readonly entries: readonly CpioEntry[]; readonly end: number } {
+  const entries: CpioEntry[] = [];
+  let position = at;
+  while (position < bytes.length) {
+    if (!isCpio(bytes, position)) throw notCpio(position);
+    const { entry, end } = member(bytes, position);
+    position = end;
+    if (entry.path === TRAILER) break;
+    entries.push(entry);
+  }
+  return { entries, end: Math.min(position, bytes.length) };
+}
+
+/** Whether a member of an archive begins at `at`. */
+export function isCpio(bytes: Uint8Array, at: number): boolean {
+  return at % CPIO_ALIGNMENT === 0 && MAGICS.includes(latin1.decode(bytes.subarray(at, at + 6)));
+}
+
+function notCpio(at: number): FormatError {
+  return new FormatError('cpio.not-cpio', `Cannot read the cpio archive: no member begins at byte ${at}`);
 }
 
 function member(bytes: Uint8Array, at: number): { entry: CpioEntry; end: number } {

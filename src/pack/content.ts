@@ -12,12 +12,15 @@ import { Overlay } from './overlay.ts';
 import type { PackOptions } from './pack-options.ts';
 import { type TreeCounts, type TreeListener, writeTree } from './tree.ts';
 
+/** The edits of each content: some of the seal's are for trees alone. */
+export type SealedParts = Readonly<Record<'tree' | 'disk', readonly Edit[]>>;
+
 /** What a pack works with. */
 export interface Work {
   readonly options: PackOptions;
   readonly disk: Disk;
   readonly root: Root | undefined;
-  readonly edits: readonly Edit[];
+  readonly edits: SealedParts;
   readonly engines: ReadonlyMap<Codec, Engine>;
   readonly context: Context;
   readonly sealed: Set<string>;
@@ -27,7 +30,7 @@ export interface Work {
 /** The tree as a tar stream. */
 export async function fillTree(one: Work, cutter: Cutter, listener: TreeListener | undefined): Promise<TreeCounts> {
   if (one.root === undefined) throw new PackError('root.none', 'Cannot pack a tree: no root was looked for');
-  const overlay = new Overlay(one.edits);
+  const overlay = new Overlay(one.edits.tree);
   const counts = await writeTree(one.root.tree, cutter, { overlay, latestTime: latestTime(one.options), listener });
   for (const line of overlay.applied) one.sealed.add(line);
   for (const note of lossesOf(counts)) one.notes.add(note);
@@ -56,8 +59,9 @@ export async function fillDisk(source: BlockSource, cutter: Cutter): Promise<voi
 /** The disk with the edits made on its root file system and on those its fstab mounts. */
 export async function sealedDisk(one: Work): Promise<BlockSource> {
   const zeroFree = one.options.freeBlocks !== 'keep';
-  if (one.root === undefined || (one.edits.length === 0 && !zeroFree)) return one.disk;
-  const edited = await editRoot(one.disk, one.root, one.edits, { zeroFree });
+  const edits = one.edits.disk;
+  if (one.root === undefined || (edits.length === 0 && !zeroFree)) return one.disk;
+  const edited = await editRoot(one.disk, one.root, edits, { zeroFree });
   for (const line of edited.applied) one.sealed.add(line);
   return edited.source;
 }

@@ -15,18 +15,27 @@ export type Verdict = 'keep' | 'drop' | 'empty';
  * come parents first, so one that lies below a dropped one is recognised by its path.
  */
 export class Overlay {
-  readonly #rules: readonly Rule[];
+  /** By the first name of their paths, so that most entries meet none; all under the empty one where a pattern begins with a star. */
+  readonly #rules = new Map<string, Rule[]>();
   readonly #applied = new Set<string>();
 
   constructor(edits: readonly Edit[]) {
-    this.#rules = edits.map((edit) => ({ kind: edit.kind, parts: patternParts(edit.path).map(componentMatcher) }));
+    const first = edits.map(({ path }) => patternParts(path)[0] ?? '');
+    const open = first.some((name) => name.includes('*'));
+    for (const [at, { kind, path }] of edits.entries()) {
+      const key = open ? '' : latin1(Buffer.from(first[at] ?? ''));
+      const rules = this.#rules.get(key) ?? [];
+      rules.push({ kind, parts: patternParts(path).map(componentMatcher) });
+      this.#rules.set(key, rules);
+    }
   }
 
   judge(entry: Entry): Verdict {
     if (entry.path.length === 0) return 'keep';
     const names = components(entry.path);
+    const rules = this.#rules.get('') ?? this.#rules.get(latin1(names[0] ?? entry.path)) ?? [];
     let verdict: Verdict = 'keep';
-    for (const { kind, parts } of this.#rules) {
+    for (const { kind, parts } of rules) {
       if (names.length < parts.length || !parts.every((matches, at) => matches(names[at] ?? entry.path))) continue;
       const exact = names.length === parts.length;
       if (kind === 'remove' || (kind === 'clear' && !exact)) return this.#note(entry, 'drop');
@@ -46,6 +55,11 @@ export class Overlay {
     if (!this.#applied.has(`drop /${parent}`)) this.#applied.add(`${verdict} /${path}`);
     return verdict;
   }
+}
+
+/** One character a byte. */
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
 function components(path: Uint8Array): Uint8Array[] {

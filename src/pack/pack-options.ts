@@ -1,6 +1,8 @@
 import type { DiskFormat } from '../disk/image-format.ts';
 import { UsageError } from '../errors.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
+import type { VerifyReport } from '../verify/judge.ts';
+import type { VerifySettings } from '../verify/settings.ts';
 import type { Codec, Effort, EngineName } from './codec.ts';
 import type { FileType } from './filetypes.ts';
 import type { PackageRecord, SbomFormat } from './package-records.ts';
@@ -19,6 +21,8 @@ export interface PackOptions {
   readonly filetypes: readonly FileType[];
   /** Whether identity, keys, state and logs are taken out. @default true */
   readonly seal?: boolean;
+  /** Ids of hygiene whose edits the seal leaves out: src/verify/hygiene.ts. @default none */
+  readonly keep?: readonly string[] | undefined;
   /** Account the build logged in with. */
   readonly user?: string;
   /** Edits beside those of the seal. */
@@ -57,6 +61,11 @@ export interface PackOptions {
   readonly sbom?: readonly SbomFormat[];
   /** Whether everything in the sealed tree is listed in `<name>.files.jsonl`, with digests. @default false */
   readonly manifest?: boolean;
+  /**
+   * What is packed is held against what MAAS and curtin will do with it, and searched for what must not ship, before anything
+   * is compressed; what fails is not packed. Rules of the hygiene table that are off are not sealed either. @default none
+   */
+  readonly verify?: VerifySettings | undefined;
 }
 
 export interface PackResult {
@@ -80,6 +89,8 @@ export interface PackResult {
   readonly lists: readonly PackageRecord[];
   /** What is in the tree, where that was asked for. */
   readonly treeManifest?: TreeManifest;
+  /** The reports of the artifacts, in their order, where that was asked for. */
+  readonly verified?: readonly VerifyReport[];
 }
 
 /** Names of the options that say how artifacts are made, whatever of. */
@@ -96,6 +107,8 @@ const TUNING = [
   'manifest',
   'check',
   'freeBlocks',
+  'verify',
+  'keep',
 ] as const;
 
 /** How artifacts are made, whatever of. */

@@ -171,7 +171,7 @@ function checkOne(
     `check ${filetype}`,
     () =>
       content === 'tree' && root !== undefined
-        ? checkTree(read, new SealedTree(root.tree, edits), latestTime(options))
+        ? checkTree(read, new SealedTree(root.tree, edits.tree), latestTime(options))
         : checkDisk(read, made.source, content === 'disk-in-tar'),
     ({ entries, bytes }) => `${entries} entries and ${humanSize(bytes)} are as on the disk`,
   );

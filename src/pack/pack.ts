@@ -7,8 +7,9 @@ import { type Context, inPhase } from '../events.ts';
 import { requireEditable } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { findRoot, type Root } from '../filesystem/root.ts';
+import { offOf } from '../verify/settings.ts';
 import type { Codec, Engine } from './codec.ts';
-import { epochFromEnvironment, latestTime, type Work } from './content.ts';
+import { epochFromEnvironment, latestTime, type SealedParts, type Work } from './content.ts';
 import { openForCodec } from './effort.ts';
 import { codecOf } from './engine.ts';
 import { FILE_TYPES, type FileType } from './filetypes.ts';
@@ -20,6 +21,7 @@ import { sealEdits } from './seal.ts';
 import { SealedTree } from './sealed-tree.ts';
 import { WINDOW } from './stream.ts';
 import { type TreeManifest, writeTreeManifest } from './tree-manifest.ts';
+import { verifiedOf, verifyOutputs } from './verify-outputs.ts';
 
 export type { PackOptions, PackResult } from './pack-options.ts';
 
@@ -33,26 +35,30 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   if (filetypes.length === 0) throw new PackError('pack.no-output', 'Cannot pack: no filetype was asked for');
   checkTuning(options);
   const engines = await openEngines(options);
-  const edits = [...(options.seal === false ? [] : sealEdits({ user: options.user })), ...(options.edits ?? [])];
+  const edits = editsOf(options);
   const { signal } = context;
   const format = options.format === undefined ? {} : { format: options.format };
   await using disk = await openDisk(options.disk, { signal, ...format });
   const kinds = [...(options.packages ? ['packages' as const] : []), ...new Set(options.sbom)];
   const trees = filetypes.some((type) => FILE_TYPES[type].content === 'tree');
-  const needsRoot = edits.length > 0 || trees || kinds.length > 0 || options.manifest === true;
+  const needsRoot = edits.disk.length > 0 || trees || kinds.length > 0 || options.manifest === true;
   const notes = new Set<string>();
   const root = needsRoot
     ? await inPhase(context, 'find root', () => findRoot(disk), describeRoot)
     : await rootIfAny(disk, options, notes);
   // Before a tree is packed for minutes and the disk beside it turns out not to work.
-  if (root !== undefined && filetypes.some((type) => FILE_TYPES[type].content !== 'tree')) requireEditable(root, edits);
+  if (root !== undefined && filetypes.some((type) => FILE_TYPES[type].content !== 'tree'))
+    requireEditable(root, edits.disk);
   // Before anything is compressed: a damaged package database is told at once.
-  const installed = root && kinds.length > 0 ? await listPackages(root, edits, context) : undefined;
+  const installed = root && kinds.length > 0 ? await listPackages(root, edits.disk, context) : undefined;
   const sealed = new Set<string>();
   if (trees) for (const skip of root?.skipped ?? []) notes.add(`${skip.mountPoint} is left out: ${skip.why}`);
   const work: Work = { options, disk, root, edits, engines, context, sealed, notes };
   // A tree that is packed is listed on the way.
-  let treeManifest = root && options.manifest && !trees ? await listTree(root, edits, options, context) : undefined;
+  let treeManifest =
+    root && options.manifest && !trees ? await listTree(root, edits.disk, options, context) : undefined;
+  // Before minutes of compression, and before a file has any name at all.
+  const verified = options.verify ? await verifyOutputs(work, options.verify) : [];
   const made = new Map<FileType, Artifact>();
   for (const group of passes(filetypes)) {
     const done = await inPhase(
@@ -68,7 +74,12 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
       context.emit({ type: 'artifact', file, filetype, size, sha256 });
     }
   }
-  const artifacts = filetypes.map((filetype) => made.get(filetype)).filter((artifact) => artifact !== undefined);
+  const artifacts = filetypes.flatMap((filetype, at): Artifact[] => {
+    const artifact = made.get(filetype);
+    const report = verified[at];
+    if (artifact === undefined) return [];
+    return [report === undefined ? artifact : { ...artifact, verified: verifiedOf(report) }];
+  });
   if (installed?.sets.length === 0)
     notes.add('the tree has no package database of dpkg, rpm or apk: the lists are empty');
   for (const note of notes) context.emit({ type: 'log', level: 'info', message: note });
@@ -80,7 +91,18 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   const { workers = availableParallelism(), window = WINDOW } = options;
   const pipeline = { workers, window };
   const result = { artifacts, engines: used, pipeline, sealed: [...sealed], notes: [...notes], sums, lists };
-  return treeManifest === undefined ? result : { ...result, treeManifest };
+  const all = options.verify ? { ...result, verified } : result;
+  return treeManifest === undefined ? all : { ...all, treeManifest };
+}
+
+/** What is taken out of the tree, and of the disk. @throws UsageError `verify.rule` */
+function editsOf({ seal, user, keep = [], verify, edits: own = [] }: PackOptions): SealedParts {
+  const off = offOf([...keep, ...(verify?.off ?? [])]);
+  const edits = (of: 'tree' | 'disk'): Edit[] => [
+    ...(seal === false ? [] : sealEdits({ user, keep: off, of })),
+    ...own,
+  ];
+  return { tree: edits('tree'), disk: edits('disk') };
 }
 
 /** The passes that make `filetypes`: what is made of the tree in one, what is made of the disk in another. */

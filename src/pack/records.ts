@@ -21,8 +21,20 @@ export interface Artifact {
   readonly entries?: number;
   /** SHA-256 of the tree's manifest, where one was written: equal for equal trees, however they were stored. */
   readonly treeDigest?: string;
+  /** What the rules said of it before it was packed, where they were asked. */
+  readonly verified?: Verified;
   /** What was read back and found equal to the disk. */
   readonly checked?: Checked;
+}
+
+/** The outcome of verify, for the record. */
+export interface Verified {
+  /** Releases of MAAS it was judged for. */
+  readonly targets: readonly string[];
+  /** Rules that warned. */
+  readonly warnings: readonly string[];
+  /** Rules that failed and were let pass, each with its reason. */
+  readonly allowed: readonly { readonly rule: string; readonly reason: string }[];
 }
 
 /** What MAAS is told on upload (maasserver/forms, BootResourceForm). */

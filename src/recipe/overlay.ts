@@ -8,7 +8,7 @@ import { nearest } from './suggest.ts';
 type Sources = Recipe['sources'];
 
 /**
- * `over` laid over `base`: scalars and lists override, packages, users, provision and seal are appended; variables, set, machine, maas
+ * `over` laid over `base`: scalars and lists override, packages, users, provision, seal and what verify lets pass are appended; variables, set, machine, maas
  * and each source are merged key by key, as are layouts and what differs per architecture.
  */
 export function merge(base: Recipe, over: RecipeFile | RecipeOverlay): Recipe {
@@ -24,14 +24,22 @@ export function merge(base: Recipe, over: RecipeFile | RecipeOverlay): Recipe {
     sources: mergeSources(base.sources, sources),
     packages: [...base.packages, ...(over.packages ?? [])],
     provision: [...base.provision, ...(over.provision ?? [])],
+    ...((base.verify ?? over.verify) && { verify: mergeVerify(base.verify, over.verify) }),
     seal: [...base.seal, ...(over.seal ?? [])],
     per_arch: eachMerged(base.per_arch, per_arch),
     layouts: eachMerged(base.layouts, layouts),
   };
 }
 
+function mergeVerify(base: Recipe['verify'], over: RecipeOverlay['verify']): Recipe['verify'] {
+  return {
+    allow: [...(base?.allow ?? []), ...(over?.allow ?? [])],
+    off: [...(base?.off ?? []), ...(over?.off ?? [])],
+  };
+}
+
 /** Keys of a recipe file that are not laid over layouts: names are its own, lists are appended once. */
-const APART = ['name', 'extends', 'packages', 'users', 'provision', 'seal', 'layouts', 'per_arch'];
+const APART = ['name', 'extends', 'packages', 'users', 'provision', 'seal', 'verify', 'layouts', 'per_arch'];
 
 /**
  * A recipe file laid over the recipe it extends. What the file says holds in the layouts and architectures of that recipe

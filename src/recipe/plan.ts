@@ -1,4 +1,4 @@
-import { RecipeError } from '../errors.ts';
+import { RecipeError, type UsageError } from '../errors.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { parseSize } from '../formats/human.ts';
 import { proxyForGuest, proxyFromEnvironment } from '../guest/proxy.ts';
@@ -6,6 +6,7 @@ import type { Step } from '../guest/steps.ts';
 import type { Arch } from '../machine/arch.ts';
 import { FILE_TYPES, type FileType, parseFileTypes } from '../pack/filetypes.ts';
 import type { MaasEntry } from '../pack/records.ts';
+import { allowsOf, offOf, type VerifySettings } from '../verify/settings.ts';
 import { customFlag } from './answer-inputs.ts';
 import type { FileProblem } from './answer-problems.ts';
 import { loadRecipe } from './load.ts';
@@ -87,6 +88,8 @@ export interface Plan {
   readonly seal: readonly Edit[];
   readonly artifacts: readonly { readonly filetype: FileType; readonly file: string }[];
   readonly maas: MaasEntry;
+  /** How the image is judged, beside what the build is told. */
+  readonly verify?: Pick<VerifySettings, 'allow' | 'off'>;
   readonly variables: Readonly<Record<string, string>>;
   /** What an operator should know before waiting for the build. */
   readonly warnings: readonly string[];
@@ -131,11 +134,24 @@ export function plan(options: PlanOptions): Plan {
     seal: planSeal(resolved, filetypes),
     artifacts: filetypes.map((filetype) => ({ filetype, file: `${name}.${FILE_TYPES[filetype].suffix}` })),
     maas,
+    ...(resolved.verify && { verify: checkVerify(resolved.verify, recipe.name) }),
     variables: Object.fromEntries(
       Object.entries(values).map(([key, value]) => [key, recipe.variables[key]?.secret ? '***' : value]),
     ),
     warnings: warnings(filetypes),
   };
+}
+
+/** @throws RecipeError `recipe.verify` where a rule is not there, or no reason is given */
+function checkVerify(settings: NonNullable<Recipe['verify']>, recipe: string): Pick<VerifySettings, 'allow' | 'off'> {
+  try {
+    allowsOf(settings.allow);
+    offOf(settings.off);
+    return settings;
+  } catch (cause) {
+    const { message, hint } = cause as UsageError;
+    throw new RecipeError('recipe.verify', `Cannot judge ${recipe}: ${message}`, { hint, cause });
+  }
 }
 
 /** The recipe's name and the architecture, with the layout between them unless it is the first. */

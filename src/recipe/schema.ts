@@ -103,6 +103,16 @@ const fields = z.strictObject({
     .default([])
     .describe('what the image does not carry, beside what every seal takes out'),
   outputs: z.array(z.enum(Object.keys(FILE_TYPES) as [FileType, ...FileType[]])).min(1),
+  verify: z
+    .strictObject({
+      allow: z
+        .array(z.strictObject({ rule: text.describe('id of a rule; * for any characters'), reason: text }))
+        .optional()
+        .describe('rules that may fail, each with its reason, which is recorded'),
+      off: z.array(text).optional().describe('ids of rules that are not looked at, and of hygiene that is not sealed'),
+    })
+    .optional()
+    .describe('how the image is judged before it is packed'),
 });
 
 const PER_ARCH = 'what differs on an architecture, laid over the rest';

@@ -1,4 +1,4 @@
-import { open, stat, truncate } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DiskFormat } from '../disk/image-format.ts';
 import { FormatError, isComposeError } from '../errors.ts';
@@ -8,9 +8,9 @@ import { temporaryFolder } from '../host/folders.ts';
 import { describeIso, looksLikeIso } from '../machine/iso-describe.ts';
 import { type Inspection, inspectDisk } from './inspect.ts';
 import { inspectTar } from './inspect-tar.ts';
+import { SparseFile } from './sparse-file.ts';
 
 const USTAR_AT = 257;
-const BLOCK = 64 * 1024;
 
 /**
  * Describes a disk image, an ISO, or an artifact: a tar is read as it streams, a compressed disk through a sparse copy in a
@@ -67,20 +67,10 @@ async function isTar(path: string, kind: CompressedKind): Promise<boolean> {
 }
 
 async function expandSparse(chunks: AsyncIterable<Uint8Array>, raw: string, context: Context): Promise<void> {
-  const file = await open(raw, 'wx', 0o600);
-  const zeros = Buffer.alloc(BLOCK);
-  let position = 0;
-  try {
-    for await (const chunk of chunks) {
-      context.signal.throwIfAborted();
-      for (let at = 0; at < chunk.length; at += BLOCK) {
-        const part = Buffer.from(chunk.buffer, chunk.byteOffset + at, Math.min(BLOCK, chunk.length - at));
-        if (!part.equals(zeros.subarray(0, part.length))) await file.write(part, 0, part.length, position + at);
-      }
-      position += chunk.length;
-    }
-  } finally {
-    await file.close();
+  await using file = await SparseFile.create(raw);
+  for await (const chunk of chunks) {
+    context.signal.throwIfAborted();
+    await file.write(chunk);
   }
-  await truncate(raw, position);
+  await file.end();
 }

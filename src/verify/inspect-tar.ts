@@ -1,6 +1,7 @@
 import type { Context } from '../events.ts';
-import type { Entry, EntryKind, FileTree } from '../filesystem/file-tree.ts';
+import type { Entry, EntryKind } from '../filesystem/file-tree.ts';
 import { readTar, type TarEntry } from '../formats/tar/reader.ts';
+import { ArchiveTree } from './archive-tree.ts';
 import { describeSystem, type Inspection } from './inspect.ts';
 import { DATABASE_LIMIT, isPackageDatabase } from './packages.ts';
 
@@ -65,58 +66,4 @@ function toEntry(member: TarEntry, key: string, content: Uint8Array): Entry {
       ? { data: { size: content.length || (isRead(key) ? 0 : size), extents: [], inline: content } }
       : {}),
   };
-}
-
-/** The entries of an archive as a tree to look into; keys are their paths as text, without a leading slash. */
-export class ArchiveTree implements FileTree {
-  readonly #entries: ReadonlyMap<string, Entry>;
-
-  constructor(entries: ReadonlyMap<string, Entry>) {
-    this.#entries = entries;
-  }
-
-  async *entries(): AsyncGenerator<Entry> {
-    yield* this.#entries.values();
-  }
-
-  async lookup(path: string | Uint8Array, options: { readonly follow?: boolean } = {}): Promise<Entry | undefined> {
-    let parts = textOf(path)
-      .split('/')
-      .filter((part) => part !== '');
-    for (let at = 0, links = 0; at < parts.length; at++) {
-      const key = parts.slice(0, at + 1).join('/');
-      const entry = this.#entries.get(key);
-      const last = at === parts.length - 1;
-      if (entry?.kind !== 'symlink' || (last && !options.follow)) continue;
-      if (++links > 40) return undefined;
-      const target = textOf(entry.target ?? new Uint8Array(0));
-      const base = target.startsWith('/') ? [] : parts.slice(0, at);
-      parts = normalize([...base, ...target.split('/'), ...parts.slice(at + 1)]);
-      at = -1;
-    }
-    return this.#entries.get(parts.join('/'));
-  }
-
-  async list(path: string | Uint8Array): Promise<Entry[]> {
-    const folder = await this.lookup(path, { follow: true });
-    if (folder?.kind !== 'directory') return [];
-    const prefix = folder.path.length === 0 ? '' : `${textOf(folder.path)}/`;
-    const inside = [...this.#entries].filter(
-      ([key]) => key.startsWith(prefix) && !key.slice(prefix.length).includes('/') && key !== '',
-    );
-    return inside.map(([, entry]) => entry);
-  }
-}
-
-function textOf(path: string | Uint8Array): string {
-  return typeof path === 'string' ? path : Buffer.from(path).toString('utf8');
-}
-
-function normalize(parts: readonly string[]): string[] {
-  const out: string[] = [];
-  for (const part of parts) {
-    if (part === '..') out.pop();
-    else if (part !== '' && part !== '.') out.push(part);
-  }
-  return out;
 }

@@ -77,9 +77,13 @@ for (const [name, hooks] of DRIVEN) {
       await writeFile(custom, CUSTOM);
       const given = ['--iso', iso(name), '--custom-kickstart', custom, ...set.flatMap((one) => ['--set', one])];
       const env = { COMPOSE_STATE: join(folder, `${name}.state`), COMPOSE_CACHE: join(folder, `${name}.cache`) };
-      const built = await compose(['build', name, ...given, '--out', out, '--accelerator', 'tcg', '--log', 'plain'], {
-        env,
-      });
+      const allow = ['--allow', '*=the double installs a system of busybox'];
+      const built = await compose(
+        ['build', name, ...given, ...allow, '--out', out, '--accelerator', 'tcg', '--log', 'plain'],
+        {
+          env,
+        },
+      );
       expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({
         status: 0,
         stderr: '',

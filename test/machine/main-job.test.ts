@@ -217,6 +217,26 @@ describe('compose build debian-12 --source packages', () => {
   );
 
   test(
+    'verify passes both artifacts, read back by themselves, and the build said the same before it packed them',
+    async () => {
+      const manifest = JSON.parse(readFileSync(join(out, 'debian-12-amd64.build.json'), 'utf8'));
+      for (const file of ['debian-12-amd64.tar.gz', 'debian-12-amd64.dd.gz']) {
+        const { status, stdout, stderr } = await compose(['verify', join(out, file), '--target-disk', '8G', '--json']);
+        const report = JSON.parse(stdout || `{"findings": ${JSON.stringify(stderr)}}`);
+        // Firmware of network cards is in non-free-firmware, which the recipe leaves to its reader.
+        expect(report.findings.map(({ rule }: { rule: string }) => rule)).toEqual(['firmware.network']);
+        expect(report).toMatchObject({ verdict: 'pass', maas: { name: 'debian-12', base_image: 'ubuntu/jammy' } });
+        expect(status).toBe(0);
+        const before = manifest.verified.find((one: { file: string }) => one.file === file);
+        expect(before.findings.map(({ rule }: { rule: string }) => rule)).toEqual(['firmware.network']);
+        const record = JSON.parse(readFileSync(join(out, `${file}.maas.json`), 'utf8'));
+        expect(record.verified).toMatchObject({ warnings: ['firmware.network'], allowed: [] });
+      }
+    },
+    3 * MINUTES,
+  );
+
+  test(
     'inspect finds in the artifacts what MAAS needs',
     async () => {
       for (const file of ['debian-12-amd64.tar.gz', 'debian-12-amd64.dd.gz']) {

@@ -75,7 +75,7 @@ test('--iso takes the place of the medium and chooses the source', async () => {
   expect(() => plan({ recipe: path, iso: '/media/other.iso' })).toThrow(
     expect.objectContaining({ code: 'installer.file-name' }),
   );
-  expect(() => plan({ recipe: 'debian-12', iso: '/media/other.iso' })).toThrow(
+  expect(() => plan({ recipe: 'debian-10', iso: '/media/other.iso' })).toThrow(
     expect.objectContaining({ code: 'recipe.iso', exitCode: 2 }),
   );
 });

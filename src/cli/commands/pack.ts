@@ -15,6 +15,8 @@ type Flags = PackFlags &
     seal: boolean;
     title: string | undefined;
     'base-image': string | undefined;
+    architecture: string | undefined;
+    verify: boolean;
   };
 
 export const packVerb: Verb<Flags> = {
@@ -40,6 +42,8 @@ export const packVerb: Verb<Flags> = {
         seal: { type: 'boolean', default: true, describe: 'take out identity, keys, state and logs' },
         title: { type: 'string', describe: 'title in MAAS' },
         'base-image': { type: 'string', describe: 'base_image in MAAS, such as ubuntu/noble' },
+        architecture: { type: 'string', describe: 'architecture in MAAS; amd64/generic by default' },
+        verify: { type: 'boolean', default: false, describe: 'hold it against the rules of compose verify first' },
       }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
     const name = flags.name ?? basename(flags.disk).replace(/\.(qcow2|raw|img|vmdk|vhdx|vhd|vpc|vdi)$/, '');
@@ -47,12 +51,14 @@ export const packVerb: Verb<Flags> = {
       name,
       ...(flags.title === undefined ? {} : { title: flags.title }),
       ...(flags['base-image'] === undefined ? {} : { base_image: flags['base-image'] }),
+      ...(flags.architecture === undefined ? {} : { architecture: flags.architecture }),
     };
     const filetypes = parseFileTypes(flags.format);
     const format = flags['disk-format'] === undefined ? {} : { format: flags['disk-format'] };
     const options = { disk: flags.disk, ...format, out: resolve(flags.out), name, filetypes, seal: flags.seal, maas };
     const { pack } = await import('../../pack/pack.ts');
-    const result = await pack({ ...options, ...(await packSettings(flags, context)) }, context);
+    const { verify, ...settings } = await packSettings(flags, context);
+    const result = await pack({ ...options, ...settings, ...(flags.verify && { verify }) }, context);
     return { data: result, text: artifactText(result, maas) };
   },
 };

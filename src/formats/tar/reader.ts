@@ -45,6 +45,8 @@ export interface TarEntry {
   readonly linkName: Uint8Array | undefined;
   readonly device: { readonly major: number; readonly minor: number };
   readonly xattrs: readonly { readonly name: Uint8Array; readonly value: Uint8Array }[];
+  /** Keys of attributes in the records of other tools, which are not among `xattrs`: `RHT.security.selinux`, `SCHILY.acl.access` … */
+  readonly otherXattrs: readonly string[];
   /** The runs that are stored, for a file with holes. */
   readonly sparse: readonly { readonly offset: number; readonly length: number }[] | undefined;
   /** What is stored of the file, in order, without its holes. Valid until the next entry is asked for. */
@@ -57,6 +59,7 @@ export interface TarEntry {
 const MAX_HEADER_BODY = 4 * 1024 * 1024;
 const MAX_SPARSE_RUNS = 1_000_000;
 const XATTR = 'SCHILY.xattr.';
+const OTHER_XATTR = /^(?:LIBARCHIVE\.xattr\.|RHT\.security\.|SCHILY\.acl\.)/;
 const SECOND = 1_000_000_000n;
 
 type Records = Map<string, Uint8Array>;
@@ -128,6 +131,7 @@ async function* readMember(
         : undefined,
     device: { major: readNumber(header, DEVMAJOR, DEV_SIZE) || 0, minor: readNumber(header, DEVMINOR, DEV_SIZE) || 0 },
     xattrs: xattrsOf(records),
+    otherXattrs: [...records.keys()].filter((key) => OTHER_XATTR.test(key)),
     sparse,
     body: () => body.chunks(),
     content: (limit) => content(body, size, sparse, limit),
