@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
 import type { Context } from '../events.ts';
 import { hostDebianMirror } from '../host/apt.ts';
-import { fetchMedia } from '../host/download.ts';
 import type { KeptFirmware } from '../machine/kept-firmware.ts';
 import type { Plan } from '../recipe/plan.ts';
 import { composeBaseDisk } from './base-disk.ts';
+import { cloudImage } from './cloud-image.ts';
 import { type InstallOptions, installedDisk } from './installed-disk.ts';
 
 /** The disk a build lays its overlay on, and where it came from. */
@@ -32,12 +32,7 @@ export async function acquire(
     const base = await installedDisk(plan, { ...options, source }, context);
     return { ...base, format: 'qcow2' };
   }
-  if (source.kind === 'cloudimg') {
-    const { url, sums, algorithm } = source;
-    const media = await fetchMedia({ url, digest: { algorithm, sums } }, context);
-    const input = { kind: 'cloudimg', url, [algorithm]: media.digest, size: media.size };
-    return { path: media.path, format: 'qcow2', fromCache: media.fromCache, input };
-  }
+  if (source.kind === 'cloudimg') return cloudImage(source, plan.recipe, context);
   const mirror = source.mirror ?? (await hostDebianMirror());
   const { suite, components, include, layout } = source;
   const base = await composeBaseDisk(

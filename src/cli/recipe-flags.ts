@@ -11,6 +11,7 @@ export interface RecipeFlags extends CustomFlags {
   readonly arch: string;
   readonly source: string | undefined;
   readonly iso: string | undefined;
+  readonly image: string | undefined;
   readonly format: string[] | undefined;
   readonly set: string[] | undefined;
   readonly vars: string | undefined;
@@ -38,6 +39,7 @@ export function recipeFlags(yargs: Argv<GlobalOptions>): Argv<RecipeFlags & Glob
         describe: "cloudimg: the vendor's image; packages: a disk made here; installer: an installation medium",
       },
       iso: { type: 'string', describe: 'installation medium, a file or an address, for --source installer' },
+      image: { type: 'string', describe: 'cloud image, a qcow2 file, for --source cloudimg' },
       layout: { type: 'string', describe: 'variant of the recipe, of those "compose show" lists' },
       format: { type: 'string', array: true, describe: 'MAAS filetypes, comma-separated: tgz,ddgz' },
       set: { type: 'string', array: true, nargs: 1, describe: 'key=value for a variable of the recipe' },
@@ -60,6 +62,7 @@ export function planOptions(flags: RecipeFlags): PlanOptions {
     env: process.env,
     varsFile: flags.vars,
     iso: flags.iso,
+    image: flags.image,
     layout: flags.layout,
     custom: customOf(flags),
     users: (flags['add-user'] ?? []).map(userOf),

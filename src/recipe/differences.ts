@@ -57,7 +57,9 @@ function stepDifferences(steps: Plan['steps'], base: Plan['steps']): Difference[
 /** Scalars of a source: addresses, checksums, command line. */
 function sourceFacts(source: PlannedSource): Record<string, string | undefined> {
   const { kind: _, ...facts } = source as PlannedSource & Record<string, unknown>;
-  const rest = Object.entries(facts).filter(([key]) => !['answers', 'include', 'language', 'isoNames'].includes(key));
+  const rest = Object.entries(facts).filter(
+    ([key]) => !['answers', 'include', 'language', 'isoNames', 'imageNames'].includes(key),
+  );
   return texts(Object.fromEntries(rest));
 }
 

@@ -7,7 +7,7 @@ import { size } from './size.ts';
 
 const text = z.string().min(1);
 
-const pattern = text.refine((value) => {
+export const pattern = text.refine((value) => {
   try {
     return new RegExp(value) !== undefined;
   } catch {

@@ -13,6 +13,7 @@ import { loadRecipe } from './load.ts';
 import { checkMaas } from './maas-rules.ts';
 import { type MachineOptions, machineOptions } from './machine-options.ts';
 import { chooseLayout, flatten, layoutNames } from './overlay.ts';
+import { type PlannedCloudImage, planCloudImage } from './plan-cloudimg.ts';
 import { type PlannedInstaller, planInstaller } from './plan-installer.ts';
 import { type AddedSteps, planSeal, planSteps } from './plan-steps.ts';
 import { ANSWERS_URL, type CustomAnswers, VOLUME } from './planned-answers.ts';
@@ -28,11 +29,13 @@ export interface PlanOptions extends AddedSteps {
   readonly recipe: string | RecipeInput;
   /** @default amd64 */
   readonly arch?: string;
-  /** @default installer where `iso` is given, else the first the recipe has: cloudimg, packages, installer */
+  /** @default installer where `iso` is given, cloudimg where `image` is, else the first the recipe has: cloudimg, packages, installer */
   readonly source?: string;
   /** Installation medium, a file or an address, in place of the recipe's. */
   readonly iso?: string | undefined;
-  /** Plans without the medium of an installer where nothing names it, for a look at the rest. @default false */
+  /** Cloud image, a file, in place of the recipe's. */
+  readonly image?: string | undefined;
+  /** Plans without the medium of an installer, or the cloud image, where nothing names it, for a look at the rest. @default false */
   readonly mediumLater?: boolean;
   /** A variant of the recipe. @default the first it has */
   readonly layout?: string | undefined;
@@ -50,7 +53,7 @@ export interface PlanOptions extends AddedSteps {
 }
 
 export type PlannedSource =
-  | { readonly kind: 'cloudimg'; readonly url: string; readonly sums: string; readonly algorithm: 'sha256' | 'sha512' }
+  | PlannedCloudImage
   | {
       readonly kind: 'packages';
       readonly suite: string;
@@ -160,7 +163,11 @@ function artifactBase(recipe: Recipe, layout: string | undefined, arch: Arch): s
   return `${recipe.name}${variant}-${arch}`;
 }
 
-function chooseSource(recipe: Recipe, { iso, source, custom }: PlanOptions, layout: string | undefined): SourceKind {
+function chooseSource(
+  recipe: Recipe,
+  { iso, image, source, custom }: PlanOptions,
+  layout: string | undefined,
+): SourceKind {
   const kinds = SOURCE_KINDS.filter((kind) => recipe.sources[kind] !== undefined);
   const other = layout === undefined ? '' : ` in the layout ${layout}`;
   if (iso !== undefined && !kinds.includes('installer')) {
@@ -169,8 +176,20 @@ function chooseSource(recipe: Recipe, { iso, source, custom }: PlanOptions, layo
       hint: layout === undefined ? hint : `${hint} compose show ${recipe.name} lists its layouts.`,
     });
   }
-  const byDefault = iso === undefined ? kinds[0] : 'installer';
+  const byDefault = image !== undefined ? 'cloudimg' : iso === undefined ? kinds[0] : 'installer';
+  if (image !== undefined && !kinds.includes('cloudimg')) {
+    throw new RecipeError('recipe.image', `Cannot build ${recipe.name} with --image: it is not built from an image`, {
+      hint: `Leave --image out; its sources are ${kinds.join(', ') || 'none'}${other}.`,
+    });
+  }
   const kind = choose('source', source ?? byDefault ?? 'cloudimg', kinds, recipe.name);
+  const unused =
+    kind !== 'cloudimg' && image !== undefined ? 'image' : kind !== 'installer' && iso !== undefined && 'iso';
+  if (unused) {
+    throw new RecipeError(`recipe.${unused}`, `Cannot build ${recipe.name} with --${unused}: its source is ${kind}`, {
+      hint: `Leave out --${unused}, or what chose ${kind}: --source, --image and --iso name one source.`,
+    });
+  }
   if (custom !== undefined && kind !== 'installer') {
     const flag = customFlag(custom.language);
     throw new RecipeError('recipe.custom', `Cannot use ${flag} with ${recipe.name}: no installer runs${other}`, {
@@ -209,11 +228,13 @@ function planSource(
   recipe: Recipe,
   kind: SourceKind,
   { arch, values, memory, layout, filetypes }: Decided,
-  { iso, custom, env, mediumLater = false, onAnswerProblems }: PlanOptions,
+  { iso, image, custom, env, mediumLater = false, onAnswerProblems }: PlanOptions,
 ): PlannedSource {
   const { cloudimg, packages, installer } = recipe.sources;
   const { mirror } = values;
-  if (kind === 'cloudimg' && cloudimg !== undefined) return { kind, ...cloudimg };
+  if (kind === 'cloudimg' && cloudimg !== undefined) {
+    return planCloudImage(cloudimg, { recipe: recipe.name, image, mediumLater });
+  }
   if (kind === 'installer' && installer !== undefined) {
     const { firmware, secure_boot: secureBoot = false } = recipe.machine;
     const inputs = {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ARCHITECTURES } from '../machine/arch.ts';
 import { NIC_MODELS } from '../machine/board.ts';
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
-import { answerCode, answerData, installerOf } from './installer-schema.ts';
+import { answerCode, answerData, installerOf, pattern } from './installer-schema.ts';
 import { partOf } from './parts.ts';
 import { size } from './size.ts';
 import { type source, step } from './step-schema.ts';
@@ -59,7 +59,20 @@ const machine = z.strictObject({
   extra_args: z.array(text).optional().describe("added to QEMU's arguments; they cannot replace what compose sets"),
 });
 
-const cloudimg = z.strictObject({ url: text, sums: text, algorithm: z.enum(['sha256', 'sha512']) });
+const cloudimg = z.strictObject({
+  url: text.optional().describe('address of a qcow2 image; --image FILE takes its place'),
+  sums: text.optional().describe('address of a list of digests; needed for an address'),
+  algorithm: z.enum(['sha256', 'sha512']),
+  digest: text
+    .optional()
+    .describe('what the digest of an image given with --image must be; not checked where it is empty'),
+  file_name: pattern
+    .optional()
+    .describe("regular expression of the vendor's file names, which a given image must have"),
+  image_names: text
+    .optional()
+    .describe("for people: the vendor's file name or names, and where to get them; shown where an image is wanted"),
+});
 const packages = z.strictObject({
   suite: text,
   components: z.array(text).min(1),

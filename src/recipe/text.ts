@@ -1,6 +1,7 @@
 import { columns, humanSize } from '../formats/human.ts';
 import { type Difference, differencesText } from './differences.ts';
 import type { Plan } from './plan.ts';
+import { cloudImageText } from './plan-cloudimg.ts';
 
 /** @param entry the catalogue entry that `differs` compares with */
 export function planText(plan: Plan, entry?: string, differs: readonly Difference[] = []): string {
@@ -32,7 +33,7 @@ export function planText(plan: Plan, entry?: string, differs: readonly Differenc
 }
 
 function describeSource(source: Plan['source']): string {
-  if (source.kind === 'cloudimg') return `${source.url}, checked by ${source.sums}`;
+  if (source.kind === 'cloudimg') return cloudImageText(source);
   if (source.kind === 'packages') {
     const { suite, mirror = "the host's own mirror", include } = source;
     return `${suite} from ${mirror}, ${include.length} packages and what they need`;

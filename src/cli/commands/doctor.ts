@@ -1,7 +1,14 @@
 import type { Argv } from 'yargs';
 import type { GlobalOptions, Verb } from '../command.ts';
 
-type Flags = { recipe: string; arch: string; source: string | undefined; install: boolean; out: string | undefined };
+type Flags = {
+  recipe: string;
+  arch: string;
+  source: string | undefined;
+  image: string | undefined;
+  install: boolean;
+  out: string | undefined;
+};
 
 /** Exit status when something required is missing (design section 4). */
 const NOT_READY = 3;
@@ -17,6 +24,7 @@ export const doctorVerb: Verb<Flags> = {
     yargs.positional('recipe', { type: 'string', default: 'debian-12', describe: 'the recipe to look for' }).options({
       arch: { type: 'string', default: 'amd64', describe: 'architecture of the image' },
       source: { type: 'string', describe: 'cloudimg, packages or installer' },
+      image: { type: 'string', describe: 'cloud image, a qcow2 file, for --source cloudimg' },
       install: {
         type: 'boolean',
         default: false,
@@ -24,12 +32,15 @@ export const doctorVerb: Verb<Flags> = {
       },
       out: { type: 'string', describe: 'folder the artifacts would go to' },
     }) as unknown as Argv<Flags & GlobalOptions>,
-  run: async ({ recipe, arch, source, install, out }, context) => {
+  run: async ({ recipe, arch, source, image, install, out }, context) => {
     const { doctor, doctorText } = await import('../../build/doctor.ts');
     const { plan } = await import('../../recipe/plan.ts');
     const needs = plan({
       recipe,
       arch,
+<<<<<<< HEAD
+=======
+      image,
       env: process.env,
       mediumLater: true,
       ...(source === undefined ? {} : { source }),
