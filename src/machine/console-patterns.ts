@@ -149,6 +149,19 @@ export const FAILURES: readonly ConsoleFailure[] = [
     'YaST',
     /Error while parsing the control file|An error occurred during the installation\.|\*\*\* Could not find the .{1,60} Repository|AutoYaST configuration file .{0,120}(?:not found|could not be)|The AutoYaST profile .{0,80}(?:not valid|invalid)/,
   ),
+  {
+    code: 'installer.packages',
+    pattern: /Failed to tdnf install: .{0,200}Package name/,
+    what: 'the installer of Azure Linux lacks a package it was asked for',
+    hint: 'Look at the name of the kernel: it has to be on the medium.',
+  },
+  {
+    code: 'installer.script',
+    pattern: /compose: the script of the installation failed/,
+    what: 'the script at the end of the installation failed',
+    hint: 'What it said stands before it: names of packages, the mirror and the proxy are what it depends on.',
+  },
+  installer('the installer of Azure Linux', /compose: the installer of Azure Linux ended without an installation/),
   installer(
     'Agama',
     /agama-autoinstall.{0,40}(?:Could not|failed|Failed)|Could not (?:load|fetch|parse|validate) the profile|The profile is not valid/,

@@ -1,13 +1,22 @@
+import { azureLinuxRecipes } from '../../recipes/azurelinux.ts';
 import { debianRecipes } from '../../recipes/debian.ts';
 import { elRecipes } from '../../recipes/el.ts';
 import { suseRecipes } from '../../recipes/suse.ts';
+import { suse12Recipes } from '../../recipes/suse12.ts';
 import { ubuntuRecipes } from '../../recipes/ubuntu.ts';
 import { RecipeError } from '../errors.ts';
 import { type Recipe, type RecipeInput, recipeSchema } from './schema.ts';
 import { nearest } from './suggest.ts';
 
 /** A family is a module of recipes/. */
-const FAMILIES: readonly (readonly RecipeInput[])[] = [debianRecipes, elRecipes, suseRecipes, ubuntuRecipes];
+const FAMILIES: readonly (readonly RecipeInput[])[] = [
+  azureLinuxRecipes,
+  debianRecipes,
+  elRecipes,
+  suseRecipes,
+  suse12Recipes,
+  ubuntuRecipes,
+];
 
 const ENTRIES = new Map(FAMILIES.flat().map((entry) => [entry.name, entry]));
 

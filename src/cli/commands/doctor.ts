@@ -38,8 +38,6 @@ export const doctorVerb: Verb<Flags> = {
     const needs = plan({
       recipe,
       arch,
-<<<<<<< HEAD
-=======
       image,
       env: process.env,
       mediumLater: true,
