@@ -2,7 +2,7 @@
 # Run in the live system of the medium, by a unit beside it: the vendor's installer with our answers, and its end.
 exec > /dev/console 2>&1
 here=/root/compose
-done=/run/compose-installed
+ended=/run/compose-installed
 
 # The installer runs it in the new system by its path.
 chmod 755 "$here/installed.sh"
@@ -13,7 +13,7 @@ export -f reboot
 
 /root/runliveinstaller -u "$here/unattended_config.json" -c "$here" < /dev/null
 
-if [ -e "$done" ]; then
+if [ -e "$ended" ]; then
     echo 'compose: the installer is done'
     sync
     systemctl poweroff
