@@ -85,6 +85,13 @@ function azureLinux(release: Release): RecipeInput {
     user: 'root',
     packages: STANDARD_PACKAGES,
     provision: [{ name: 'traces of the build', shell: { file: beside('finish.sh') } }],
+    seal: [
+      {
+        kind: 'remove',
+        path: '/etc/systemd/system/sshd.service.d/compose-build.conf',
+        reason: 'lets root in, for the build',
+      },
+    ],
     outputs: ['tgz'],
     maas: {
       name: maas.name,

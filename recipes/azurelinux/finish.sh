@@ -9,11 +9,5 @@ for file in /etc/default/grub /boot/grub2/grub.cfg; do
     [ ! -e "$file" ] || sed -i "s/ *$serial//g" "$file"
 done
 
-# The way in that the installation opened for the build.
-sed -i '/^# compose: until the build is done$/,+1d' /etc/ssh/sshd_config
-
-# The network of the build machine, as cloud-init wrote it down.
-rm -f /etc/systemd/network/10-cloud-init-*.network /etc/netplan/50-cloud-init.yaml
-
 # What the installer was told, and what packages were fetched.
 rm -rf /root/compose /var/cache/tdnf

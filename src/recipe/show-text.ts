@@ -61,7 +61,13 @@ function builds(layout: string | undefined, { outputs, machine }: Recipe, first:
 function origins({ sources }: Recipe): string[] {
   const { cloudimg, packages, installer } = sources;
   return [
-    ...(cloudimg === undefined ? [] : [`the vendor's cloud image ${cloudimg.url}, checked by ${cloudimg.sums}`]),
+    ...(cloudimg === undefined
+      ? []
+      : [
+          cloudimg.url === undefined
+            ? "the vendor's cloud image, a file that is given"
+            : `the vendor's cloud image ${cloudimg.url}, checked by ${cloudimg.sums}`,
+        ]),
     ...(packages === undefined
       ? []
       : [`packages of ${packages.suite} (${packages.components.join(', ')}), --source packages`]),
@@ -73,6 +79,11 @@ function origins({ sources }: Recipe): string[] {
 
 function needs(variants: readonly Recipe[], tools: Readonly<Record<string, readonly string[]>>): string[] {
   const kinds = [...new Set(variants.flatMap(({ sources }) => Object.keys(sources)))];
+  const images = variants.flatMap(({ sources: { cloudimg } }) =>
+    cloudimg === undefined || cloudimg.url !== undefined
+      ? []
+      : [`image: ${cloudimg.image_names ?? cloudimg.file_name ?? 'of its vendor'} (to be given with --image FILE)`],
+  );
   const media = variants.flatMap(({ sources: { installer } }) => {
     if (installer === undefined) return [];
     const names = installer.iso_names ?? installer.file_name ?? 'the medium of its vendor';
@@ -82,7 +93,7 @@ function needs(variants: readonly Recipe[], tools: Readonly<Record<string, reado
   });
   return [
     ...kinds.map((kind) => `${kind}: ${(tools[kind] ?? []).join(', ')}`),
-    ...new Set(media),
+    ...new Set([...images, ...media]),
     'compose doctor NAME looks whether this host has it all',
   ];
 }
