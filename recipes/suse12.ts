@@ -22,11 +22,15 @@ const LOCALE = [
 
 const KERNEL = [
   '#!/bin/sh -eu',
-  '[ -n "$KERNEL" ] || exit 0',
   'zypper -n install "$KERNEL"',
   'if [ "$KERNEL" != kernel-default ]; then zypper -n remove kernel-default; fi',
   '',
 ].join('\n');
+
+/** $REPOSITORIES: name=address, with commas between. They are the operator's own, and the image does not keep them. */
+const eachRepository = (command: string): string =>
+  ['#!/bin/sh -eu', `for one in $(echo "$REPOSITORIES" | tr , " "); do ${command}; done`, ''].join('\n');
+const REPOSITORIES = { env: { REPOSITORIES: '${extra_repositories}' }, when: '${extra_repositories}' };
 
 export const suse12Recipes: readonly RecipeInput[] = [
   defineRecipe({
@@ -45,6 +49,11 @@ export const suse12Recipes: readonly RecipeInput[] = [
         default: '',
         describe: "package of another kernel, from a repository the image knows; the image's own where it is empty",
       },
+      extra_repositories: {
+        type: 'list',
+        default: '',
+        describe: 'repositories of the build, name=address each; the image does not keep them',
+      },
       image_sha256: { default: '', describe: 'SHA-256 of the image, which is checked where it is given' },
     },
     sources: {
@@ -60,13 +69,27 @@ export const suse12Recipes: readonly RecipeInput[] = [
     packages: STANDARD_PACKAGES,
     provision: [
       {
+        name: 'repositories',
+        when: REPOSITORIES.when,
+        early: true,
+        shell: {
+          env: REPOSITORIES.env,
+          script: eachRepository('zypper -n addrepo --no-gpgcheck "${one#*=}" "${one%%=*}"'),
+        },
+      },
+      {
         name: 'time zone, locale and keyboard',
         shell: { env: { ZONE: '${timezone}', WANTED: '${locale}', LAYOUT: '${keyboard}' }, script: LOCALE },
       },
-      { name: 'kernel', shell: { env: { KERNEL: '${kernel}' }, script: KERNEL } },
+      { name: 'kernel', when: '${kernel}', shell: { env: { KERNEL: '${kernel}' }, script: KERNEL } },
       // The same as at the end of an installation by YaST.
       { name: 'cloud-init and initrd', shell: { file: beside('post.sh') } },
       { name: 'curtin hooks', upload: { from: beside('curtin-hooks'), to: '/curtin/curtin-hooks', mode: '0755' } },
+      {
+        name: 'repositories of the build',
+        when: REPOSITORIES.when,
+        shell: { env: REPOSITORIES.env, script: eachRepository('zypper -n removerepo "${one%%=*}"') },
+      },
       { name: 'boot loader and traces of the build', shell: { file: beside('finish.sh') } },
     ],
     outputs: ['tgz'],
