@@ -6,7 +6,9 @@ import { cloudImage } from '../../src/build/cloud-image.ts';
 import type { ComposeError } from '../../src/errors.ts';
 import { quietContext } from '../../src/events.ts';
 import { planDifferences } from '../../src/recipe/differences.ts';
+import { loadRecipe } from '../../src/recipe/load.ts';
 import { type PlanOptions, plan } from '../../src/recipe/plan.ts';
+import { showText } from '../../src/recipe/show-text.ts';
 import { planText } from '../../src/recipe/text.ts';
 
 const NAME = 'SLES12-SP5-JeOS.x86_64-12.5-OpenStack-Cloud-GM.qcow2';
@@ -35,6 +37,12 @@ describe('a plan from an image that the vendor gives to customers only', () => {
     const later = plan({ recipe: 'sles-12', mediumLater: true });
     expect(planText(later)).toContain(`an image given with --image FILE (${NAME}`);
     expect(planDifferences(made, later)).toContainEqual({ what: 'source', name: 'file', to: `/images/${NAME}` });
+  });
+
+  test('is shown as one that is to be given', () => {
+    const shown = showText(loadRecipe('sles-12'), {});
+    expect(shown).toContain("the vendor's cloud image, a file that is given\n");
+    expect(shown).toContain(`image: ${NAME}, from the SUSE Customer Center (to be given with --image FILE)\n`);
   });
 
   test.each([
