@@ -46,7 +46,7 @@ async function complete(tree: string): Promise<void> {
   }
   await put(`lib/modules/${KERNEL}/modules.dep`, '');
   await put('boot/grub2/grub.cfg', '');
-  await put('etc/default/grub', 'GRUB_TERMINAL="serial"\nGRUB_CMDLINE_LINUX="console=ttyS0,115200 net.ifnames=0"\n');
+  await put('etc/default/grub', 'GRUB_TERMINAL="serial"\nGRUB_CMDLINE_LINUX="net.ifnames=0 console=ttyS0,115200"\n');
   await put('etc/ssh/sshd_config', '#PermitRootLogin yes\n');
   await put('etc/sysconfig/language', 'RC_LANG="POSIX"\nROOT_USES_LANG="ctype"\n');
   await put('etc/sysconfig/network/ifcfg-eth0', 'BOOTPROTO=dhcp\n');
