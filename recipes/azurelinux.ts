@@ -58,6 +58,8 @@ function azureLinux(release: Release): RecipeInput {
       installer: {
         iso_names: isoNames,
         installs_packages: true,
+        // Built into the vendor's kernel, as AHCI is; the same on both architectures.
+        media_interface: 'scsi',
         // The media of all releases have this name, by which the installer finds its own.
         volume: 'CDROM',
         kernel: '/isolinux/vmlinuz',
