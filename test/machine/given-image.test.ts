@@ -65,12 +65,14 @@ test.skipIf(!HAVE)(
     const out = join(folder, 'out');
     const env = { COMPOSE_STATE: join(folder, 'state'), COMPOSE_CACHE: join(folder, 'cache') };
     const set = ['--set', `image_sha256=${sha256}`, '--set', 'timezone=Europe/Berlin'];
+    const allow = ['--allow', '*=a system of busybox stands for the image'];
     const given = [
       'build',
       'sles-12',
       '--image',
       image,
       ...set,
+      ...allow,
       '--out',
       out,
       '--accelerator',
