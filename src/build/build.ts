@@ -248,7 +248,7 @@ async function provisionGuest(
     await inPhase(
       context,
       'power off',
-      () => powerOff(session, machine),
+      () => powerOff(session, machine, signal),
       (stopped) => stopped.reason,
     );
     return cloudInit;
@@ -257,10 +257,14 @@ async function provisionGuest(
   }
 }
 
-function powerOff(session: GuestSession, machine: RunningMachine): ReturnType<RunningMachine['shutdown']> {
+function powerOff(
+  session: GuestSession,
+  machine: RunningMachine,
+  signal: AbortSignal,
+): ReturnType<RunningMachine['shutdown']> {
   session.expectEnd();
   const ask = async (): Promise<void> => void (await session.exec('systemctl poweroff || poweroff || shutdown -P now'));
-  return machine.shutdown({ ask, budgetMs: SHUTDOWN_MS * machine.accelerator.timeScale });
+  return machine.shutdown({ ask, budgetMs: SHUTDOWN_MS * machine.accelerator.timeScale, signal });
 }
 
 function logIn(

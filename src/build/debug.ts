@@ -107,7 +107,7 @@ async function inGuest(
   await inPhase(
     context,
     'power off',
-    () => machine.shutdown({ ask, budgetMs: SHUTDOWN_MS * accelerator.timeScale }),
+    () => machine.shutdown({ ask, budgetMs: SHUTDOWN_MS * accelerator.timeScale, signal: context.signal }),
     (stopped) => stopped.reason,
   );
 }

@@ -1,13 +1,21 @@
-/** What `promise` answers, or undefined when it has not after `ms`. A deadline, and nothing that waits for a time to pass. */
-export async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+/**
+ * What `promise` answers, or undefined when it has not after `ms`. A deadline, and nothing that waits for a time to pass.
+ * @throws the reason of `signal` once that is aborted
+ */
+export async function within<T>(promise: Promise<T>, ms: number, signal?: AbortSignal): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
+  let onAbort: (() => void) | undefined;
+  const late = new Promise<undefined>((resolve, reject) => {
     timer = setTimeout(() => resolve(undefined), ms);
+    onAbort = () => reject(signal?.reason);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
   });
   try {
     return await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
+    if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
   }
 }
 

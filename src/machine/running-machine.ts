@@ -42,11 +42,20 @@ export interface RunningMachine extends AsyncDisposable {
    * well, which is what makes its disks fit to be packed.
    * @throws MachineError `shutdown.refused`, `shutdown.unclean`
    */
-  shutdown(options: { readonly ask?: () => Promise<void>; readonly budgetMs: number }): Promise<StoppedMachine>;
+  shutdown(options: ShutdownOptions): Promise<StoppedMachine>;
   /** Starts a guest that has ended itself (`holdAtEnd`) once more, from its firmware. */
   startAgain(): Promise<void>;
   /** Ends QEMU once the guest has ended itself (`holdAtEnd`). @throws MachineError `shutdown.unclean` */
   quit(): Promise<StoppedMachine>;
+}
+
+export interface ShutdownOptions {
+  /** Asks the guest from inside; its power button is pressed when that brings nothing. */
+  readonly ask?: () => Promise<void>;
+  /** How long it may take in all, ms. */
+  readonly budgetMs: number;
+  /** Ends the waiting: whoever interrupts a build need not see a deaf guest out. */
+  readonly signal?: AbortSignal;
 }
 
 /** How a guest ended itself (QMP's SHUTDOWN event). */
@@ -234,18 +243,18 @@ export class Machine implements RunningMachine {
     failed.fail(qemuDied(spec.name, exit, qemu.stderr(), this.#evidence()));
   }
 
-  async shutdown(options: { readonly ask?: () => Promise<void>; readonly budgetMs: number }): Promise<StoppedMachine> {
+  async shutdown(options: ShutdownOptions): Promise<StoppedMachine> {
     const { spec, qemu, qmp, failed } = this.#parts;
     const start = performance.now();
     this.#stopping = true;
     const ended = Promise.race([qemu.exited, failed.promise]);
     // A request that cannot be made is no reason to wait for what it would have done.
     const unheard = options.ask === undefined ? Promise.resolve(undefined) : failureOf(options.ask());
-    let exit = await within(Promise.race([ended, unheard]), options.budgetMs / 2);
+    let exit = await within(Promise.race([ended, unheard]), options.budgetMs / 2, options.signal);
     if (exit === undefined) {
       await qmp.command('system_powerdown', {}).catch(() => {});
       const left = options.budgetMs - (performance.now() - start);
-      exit = await within(ended, left);
+      exit = await within(ended, left, options.signal);
     }
     if (exit === undefined) {
       throw new MachineError(

@@ -288,7 +288,8 @@ class Boot {
     session.expectEnd();
     const ask = async (): Promise<void> =>
       void (await session.exec('systemctl poweroff || poweroff || shutdown -P now'));
-    return this.#machine.shutdown({ ask, budgetMs: SHUTDOWN_MS * this.#machine.accelerator.timeScale });
+    const { signal } = this.#context;
+    return this.#machine.shutdown({ ask, budgetMs: SHUTDOWN_MS * this.#machine.accelerator.timeScale, signal });
   }
 }
 

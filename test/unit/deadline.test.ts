@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { deadline } from '../../src/host/within.ts';
+import { deadline, within } from '../../src/host/within.ts';
 
 test.each([[3.6e6 * 17.6], [2 ** 31], [1e12], [Number.POSITIVE_INFINITY]])(
   'a deadline of %s ms is not over at once',
@@ -21,4 +21,14 @@ test.each([[0], [0.2], [-1]])('one of %s ms is over as soon as can be', async (m
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
   expect(signal.reason).toMatchObject({ name: 'TimeoutError' });
+});
+
+test('whoever waits with a limit is let go when the signal is aborted, with its reason', async () => {
+  const controller = new AbortController();
+  const never = new Promise<number>(() => {});
+  const waiting = within(never, 60_000, controller.signal);
+  controller.abort(new Error('interrupted'));
+  await expect(waiting).rejects.toThrow('interrupted');
+  await expect(within(never, 60_000, controller.signal)).rejects.toThrow('interrupted');
+  await expect(within(Promise.resolve(1), 60_000, new AbortController().signal)).resolves.toBe(1);
 });
