@@ -1,22 +1,11 @@
 import { stat } from 'node:fs/promises';
 import type { Context } from '../events.ts';
 import { hostDebianMirror } from '../host/apt.ts';
-import type { KeptFirmware } from '../machine/kept-firmware.ts';
 import type { Plan } from '../recipe/plan.ts';
+import type { AcquiredBase } from './acquired-base.ts';
 import { composeBaseDisk } from './base-disk.ts';
 import { cloudImage } from './cloud-image.ts';
 import { type InstallOptions, installedDisk } from './installed-disk.ts';
-
-/** The disk a build lays its overlay on, and where it came from. */
-export interface AcquiredBase {
-  readonly path: string;
-  readonly format: 'qcow2';
-  readonly fromCache: boolean;
-  /** The variables an installer left to its firmware. */
-  readonly firmware?: KeptFirmware | undefined;
-  /** For the manifest: address or mirror, and digest. */
-  readonly input: Readonly<Record<string, string | number>>;
-}
 
 /**
  * Gets a plan's base disk: the vendor's image, one made here from packages, or one an installer made. What happens in an

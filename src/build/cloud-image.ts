@@ -5,7 +5,7 @@ import { RecipeError, SourceError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { fetchMedia, fileDigest } from '../host/download.ts';
 import type { PlannedCloudImage } from '../recipe/plan-cloudimg.ts';
-import type { AcquiredBase } from './acquire.ts';
+import type { AcquiredBase } from './acquired-base.ts';
 
 /** First bytes of a qcow2 image (docs/interop/qcow2.rst). */
 const QCOW2 = '514649fb';

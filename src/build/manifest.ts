@@ -5,7 +5,7 @@ import type { PackResult } from '../pack/pack.ts';
 import { writeWhole } from '../pack/sink.ts';
 import type { Plan } from '../recipe/plan.ts';
 import { readPackages } from '../verify/packages.ts';
-import type { AcquiredBase } from './acquire.ts';
+import type { AcquiredBase } from './acquired-base.ts';
 import type { Timing } from './timings.ts';
 
 /** What the manifest tells of the guest that was built. */
