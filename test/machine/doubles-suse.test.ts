@@ -48,7 +48,7 @@ const CUSTOM = {
   agama: '{"localization": {"timezone": "Europe/Berlin"}, "software": {"packages": ["gcc"]}}',
 } as const;
 
-const GRUB = 'GRUB_TIMEOUT=1\nGRUB_CMDLINE_LINUX="net.ifnames=1"\nGRUB_TERMINAL_OUTPUT="console"\n';
+const GRUB = 'GRUB_TIMEOUT=1\nGRUB_CMDLINE_LINUX=" net.ifnames=1"\nGRUB_TERMINAL_OUTPUT="console"\n';
 
 for (const name of NAMES) {
   test.skipIf(!HAVE)(
