@@ -9,7 +9,6 @@ const ARCHIVE = {
   mirror: 'http://archive.debian.org/debian',
   security: 'http://archive.debian.org/debian-security',
 };
-const SECURITY_MIRROR = 'http://security.debian.org/debian-security';
 
 function variables({ mirrored }: Release): NonNullable<RecipeInput['variables']> {
   const mirror =
@@ -26,8 +25,9 @@ function variables({ mirrored }: Release): NonNullable<RecipeInput['variables']>
       : { type: 'string', default: ARCHIVE.mirror, describe: 'where the release is kept' },
     security_mirror: {
       type: 'string',
-      default: mirrored ? SECURITY_MIRROR : ARCHIVE.security,
-      describe: 'where the image gets its security updates',
+      default: mirrored ? '' : ARCHIVE.security,
+      describe:
+        "where the image gets its security updates; beside the mirror's archive, as mirrors have it, where it is empty",
     },
     extra_repositories: {
       type: 'list',

@@ -11,7 +11,7 @@ const DISK = '/dev/vda';
 /** Name of the group and the volume, as of images made from packages. */
 const GROUP = 'system';
 const VOLUME = 'root';
-const MIRROR = 'http://deb.debian.org/debian';
+const MIRROR = 'http://ftp.debian.org/debian';
 
 const answer = (question: string, type: Answer['type'], value = '', owner = 'd-i'): Answer => ({
   owner,
@@ -51,7 +51,8 @@ function languageAnswers({ values }: AnswerInputs): Answer[] {
 
 function mirrorAnswers({ values, proxy = '' }: AnswerInputs, { codename }: Release): Answer[] {
   const mirror = address('mirror', values.mirror ?? MIRROR);
-  const security = address('security_mirror', values.security_mirror ?? '');
+  // The installer knows where Debian's own is.
+  const security = values.security_mirror ? address('security_mirror', values.security_mirror) : undefined;
   const protocol = mirror.protocol.replace(':', '');
   const repositories = listOf(values.extra_repositories).flatMap((line, at) => [
     answer(`apt-setup/local${at}/repository`, 'string', line.replace(/^deb\s+/, '')),
@@ -67,8 +68,12 @@ function mirrorAnswers({ values, proxy = '' }: AnswerInputs, { codename }: Relea
     answer('apt-setup/cdrom/set-first', 'boolean', 'false'),
     answer('apt-setup/disable-cdrom-entries', 'boolean', 'true'),
     answer('apt-setup/services-select', 'multiselect', 'security, updates'),
-    answer('apt-setup/security_host', 'string', security.host),
-    answer('apt-setup/security_path', 'string', security.pathname.replace(/\/$/, '')),
+    ...(security === undefined
+      ? []
+      : [
+          answer('apt-setup/security_host', 'string', security.host),
+          answer('apt-setup/security_path', 'string', security.pathname.replace(/\/$/, '')),
+        ]),
     ...repositories,
   ];
 }

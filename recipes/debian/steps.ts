@@ -66,6 +66,12 @@ grep -q "^[[:space:]]*linux" /boot/grub/grub.cfg
 
 /** mmdebstrap was told of one suite; a machine wants its updates too. */
 const SECURITY = `#!/bin/sh -eu
+if [ -z "$SECURITY_MIRROR" ]; then
+    # Mirrors keep the archive of security updates beside the other, under its name and "-security".
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
+    [ -n "$mirror" ] || { echo 'apt has no package source' >&2; exit 1; }
+    SECURITY_MIRROR=\${mirror%/}-security
+fi
 printf 'deb %s %s main\\n' "$SECURITY_MIRROR" "$SECURITY" > /etc/apt/sources.list.d/security.list
 `;
 

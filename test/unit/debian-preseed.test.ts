@@ -9,7 +9,7 @@ const INPUTS: AnswerInputs = {
   recipe: 'debian-12',
   arch: 'amd64',
   firmware: 'uefi',
-  values: { security_mirror: 'http://security.debian.org/debian-security', kernel: 'linux-image-amd64' },
+  values: { security_mirror: 'http://security.example/debian-security', kernel: 'linux-image-amd64' },
   packages: ['vim'],
   outputs: ['tgz'],
   layout: 'flat',
