@@ -68,7 +68,7 @@ grep -q "^[[:space:]]*linux" /boot/grub/grub.cfg
 const SECURITY = `#!/bin/sh -eu
 if [ -z "$SECURITY_MIRROR" ]; then
     # Mirrors keep the archive of security updates beside the other, under its name and "-security".
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
+    mirror=$(sed -n 's/^deb \\(\\[[^]]*] *\\)\\{0,1\\}\\([a-z+]*:[^ ]*\\) .*/\\2/p' /etc/apt/sources.list | head -n 1)
     [ -n "$mirror" ] || { echo 'apt has no package source' >&2; exit 1; }
     SECURITY_MIRROR=\${mirror%/}-security
 fi
