@@ -1,18 +1,15 @@
 /** Recipes driven from their medium to a tgz, in a real QEMU, against doubles of Anaconda's releases. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compose } from '../../fixtures/cli.ts';
 import { anacondaDouble, FLAVOURS, type FlavourName, RECORDS, smallSystems } from '../../fixtures/doubles/anaconda.ts';
+import { failedInstallation, type Installing, plannedInstallation } from '../../fixtures/doubles/installations.ts';
 import { NO_SMALL_IMAGE } from '../../fixtures/small-image.ts';
-import { installedDisk } from '../../src/build/installed-disk.ts';
-import { quietContext } from '../../src/events.ts';
-import { type Plan, type PlanOptions, plan } from '../../src/recipe/plan.ts';
-import type { PlannedInstaller } from '../../src/recipe/plan-installer.ts';
 
 const run = promisify(execFile);
 const LONG = 600_000;
@@ -39,14 +36,6 @@ beforeAll(async () => {
   for (const [name] of DRIVEN) media.set(name, await anacondaDouble(folder, name, systems));
 }, LONG);
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-type Installing = Plan & { readonly source: PlannedInstaller };
-
-function planned(options: PlanOptions): Installing {
-  const made = plan(options);
-  if (made.source.kind !== 'installer') throw new Error('another source');
-  return made as Installing;
-}
 
 /** The kernel's command line as the machine has it; a firmware of UEFI adds where it has put the initrd. */
 const commandLine = ({ source, machine }: Installing, name: FlavourName): string =>
@@ -96,7 +85,7 @@ for (const [name, hooks] of DRIVEN) {
       const paths = new Set(listed.split('\n').map((path) => path.replace(/^\.\//, '')));
 
       const additions = { language: 'kickstart', file: custom } as const;
-      const expected = planned({ recipe: name, iso: iso(name), set, custom: additions });
+      const expected = plannedInstallation({ recipe: name, iso: iso(name), set, custom: additions });
       expect(await inside(`${RECORDS}/ks.cfg`)).toBe(expected.source.answers[0]?.files[0]?.content);
       expect(await inside(`${RECORDS}/cmdline`)).toBe(`${commandLine(expected, name)}\n`);
       const packages = (await inside(`${RECORDS}/packages`)).split('\n');
@@ -197,28 +186,10 @@ for (const [index, { of, on, append, kickstart, code, says }] of FAILURES.entrie
   test.skipIf(!HAVE)(
     `${on}: ${of} ends the build at once, as ${code}${why}`,
     async () => {
-      const runDir = join(folder, `failure-${index}`);
-      await mkdir(runDir);
-      const made = planned({ recipe: on, iso: iso(on) });
-      const source: PlannedInstaller = {
-        ...made.source,
-        append: append?.(made.source.append) ?? made.source.append,
-        answers: made.source.answers.map((one) => ({
-          ...one,
-          files: one.files.map(({ path, content }) => ({ path, content: kickstart?.(content) ?? content })),
-        })),
-      };
-      process.env.COMPOSE_CACHE = join(runDir, 'cache');
-      const failed = await installedDisk(
-        { ...made, source },
-        { source, runDir, accelerator: 'tcg' },
-        quietContext(),
-      ).then(
-        () => undefined,
-        (error: unknown) => error as { code: string; evidence: { serial: string[] } },
-      );
-      expect(failed?.code).toBe(code);
-      expect(failed?.evidence.serial.join('\n')).toContain(says);
+      const made = plannedInstallation({ recipe: on, iso: iso(on) });
+      const failed = await failedInstallation(made, join(folder, `failure-${index}`), { append, answer: kickstart });
+      expect(failed.code).toBe(code);
+      expect(failed.serial).toContain(says);
     },
     LONG,
   );

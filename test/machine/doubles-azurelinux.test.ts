@@ -1,7 +1,7 @@
 /** Recipes driven from their medium to a tgz, in a real QEMU, against doubles of Azure Linux's media: azurelinux-2, azurelinux-3. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,11 +10,8 @@ import { compose } from '../../fixtures/cli.ts';
 import { RECORDS, smallSystems } from '../../fixtures/doubles/anaconda.ts';
 import { azureLinuxDouble } from '../../fixtures/doubles/azurelinux.ts';
 import { AZURELINUX_FLAVOURS, type AzureLinuxFlavourName } from '../../fixtures/doubles/azurelinux-flavours.ts';
+import { failedInstallation, type Installing, plannedInstallation } from '../../fixtures/doubles/installations.ts';
 import { NO_SMALL_IMAGE } from '../../fixtures/small-image.ts';
-import { installedDisk } from '../../src/build/installed-disk.ts';
-import { quietContext } from '../../src/events.ts';
-import { type Plan, plan } from '../../src/recipe/plan.ts';
-import type { PlannedInstaller } from '../../src/recipe/plan-installer.ts';
 
 const run = promisify(execFile);
 const LONG = 600_000;
@@ -32,14 +29,6 @@ beforeAll(async () => {
   for (const name of NAMES) media.set(name, await azureLinuxDouble(folder, name, uefi));
 }, LONG);
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-type Installing = Plan & { readonly source: PlannedInstaller };
-
-function planned(options: Parameters<typeof plan>[0]): Installing {
-  const made = plan(options);
-  if (made.source.kind !== 'installer') throw new Error('another source');
-  return made as Installing;
-}
 
 const answer = ({ source }: Installing, name: string): string =>
   source.answers[0]?.files.find(({ path }) => path.endsWith(`/${name}`))?.content ?? 'none';
@@ -79,7 +68,7 @@ for (const name of NAMES) {
       const { stdout: listed } = await run('tar', ['-tzf', archive], { maxBuffer: 16 * 1024 * 1024 });
       const paths = new Set(listed.split('\n').map((path) => path.replace(/^\.\//, '')));
 
-      const expected = planned({ recipe: name, iso: iso(name), set });
+      const expected = plannedInstallation({ recipe: name, iso: iso(name), set });
       expect(await inside(`${RECORDS}/config`)).toBe(answer(expected, 'unattended_config.json'));
       expect(await inside(`${RECORDS}/packages`)).toBe(answer(expected, 'packages.json'));
       expect(await inside(`${RECORDS}/script`)).toBe(answer(expected, 'installed.sh'));
@@ -153,29 +142,10 @@ for (const [index, { of, set, change, code, says }] of FAILURES.entries()) {
   test.skipIf(!HAVE)(
     `azurelinux-3: ${of} ends the build at once, as ${code}${why}`,
     async () => {
-      const runDir = join(folder, `failure-${index}`);
-      await mkdir(runDir);
-      const made = planned({ recipe: 'azurelinux-3', iso: iso('azurelinux-3'), set });
-      const source: PlannedInstaller = {
-        ...made.source,
-        answers: made.source.answers.map((one) => ({
-          ...one,
-          files: one.files.map(({ path, content }) => ({ path, content: change?.(content) ?? content })),
-        })),
-      };
-      process.env.COMPOSE_CACHE = join(runDir, 'cache');
-      const failed = await installedDisk(
-        { ...made, source },
-        { source, runDir, accelerator: 'tcg' },
-        quietContext(),
-      ).then(
-        () => undefined,
-        (error: unknown) => error as { code: string; evidence: { serial: string[] } },
-      );
-      expect({ code: failed?.code, said: failed?.evidence.serial.join('\n').includes(says) }).toEqual({
-        code,
-        said: true,
-      });
+      const made = plannedInstallation({ recipe: 'azurelinux-3', iso: iso('azurelinux-3'), set });
+      const failed = await failedInstallation(made, join(folder, `failure-${index}`), { answer: change });
+      expect(failed.code).toBe(code);
+      expect(failed.serial).toContain(says);
     },
     LONG,
   );

@@ -1,20 +1,17 @@
 /** Recipes driven from their medium to a tgz, in a real QEMU, against doubles of the media of YaST and Agama. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compose } from '../../fixtures/cli.ts';
 import { RECORDS, smallSystems } from '../../fixtures/doubles/anaconda.ts';
+import { failedInstallation, plannedInstallation } from '../../fixtures/doubles/installations.ts';
 import { suseDouble } from '../../fixtures/doubles/suse.ts';
 import { SUSE_FLAVOURS, type SuseFlavourName } from '../../fixtures/doubles/suse-flavours.ts';
 import { NO_SMALL_IMAGE } from '../../fixtures/small-image.ts';
-import { installedDisk } from '../../src/build/installed-disk.ts';
-import { quietContext } from '../../src/events.ts';
-import { type Plan, plan } from '../../src/recipe/plan.ts';
-import type { PlannedInstaller } from '../../src/recipe/plan-installer.ts';
 
 const run = promisify(execFile);
 const LONG = 600_000;
@@ -32,14 +29,6 @@ beforeAll(async () => {
   for (const name of NAMES) media.set(name, await suseDouble(folder, name, uefi));
 }, LONG);
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-type Installing = Plan & { readonly source: PlannedInstaller };
-
-function planned(options: Parameters<typeof plan>[0]): Installing {
-  const made = plan(options);
-  if (made.source.kind !== 'installer') throw new Error('another source');
-  return made as Installing;
-}
 
 /** An operator's additions, in each language. */
 const CUSTOM = {
@@ -79,7 +68,7 @@ for (const name of NAMES) {
       const { stdout: listed } = await run('tar', ['-tzf', archive], { maxBuffer: 16 * 1024 * 1024 });
       const paths = new Set(listed.split('\n').map((path) => path.replace(/^\.\//, '')));
 
-      const expected = planned({ recipe: name, iso: iso(name), set, custom: { language, file: custom } });
+      const expected = plannedInstallation({ recipe: name, iso: iso(name), set, custom: { language, file: custom } });
       const profile = await inside(`${RECORDS}/profile`);
       expect(profile).toBe(expected.source.answers[0]?.files[0]?.content);
       expect(profile).toContain('Europe/Berlin');
@@ -158,30 +147,10 @@ for (const [index, { of, on, append, profile, code, says }] of FAILURES.entries(
   test.skipIf(!HAVE)(
     `${on}: ${of} ends the build at once, as ${code}${why}`,
     async () => {
-      const runDir = join(folder, `failure-${index}`);
-      await mkdir(runDir);
-      const made = planned({ recipe: on, iso: iso(on) });
-      const source: PlannedInstaller = {
-        ...made.source,
-        append: append?.(made.source.append) ?? made.source.append,
-        answers: made.source.answers.map((one) => ({
-          ...one,
-          files: one.files.map(({ path, content }) => ({ path, content: profile?.(content) ?? content })),
-        })),
-      };
-      process.env.COMPOSE_CACHE = join(runDir, 'cache');
-      const failed = await installedDisk(
-        { ...made, source },
-        { source, runDir, accelerator: 'tcg' },
-        quietContext(),
-      ).then(
-        () => undefined,
-        (error: unknown) => error as { code: string; evidence: { serial: string[] } },
-      );
-      expect({ code: failed?.code, said: failed?.evidence.serial.join('\n').includes(says) }).toEqual({
-        code,
-        said: true,
-      });
+      const made = plannedInstallation({ recipe: on, iso: iso(on) });
+      const failed = await failedInstallation(made, join(folder, `failure-${index}`), { append, answer: profile });
+      expect(failed.code).toBe(code);
+      expect(failed.serial).toContain(says);
     },
     LONG,
   );
