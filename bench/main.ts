@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
 import { benchDisk, describeDisk, mountRoot } from './disk.ts';
 import { type Measured, measure } from './measure.ts';
-import { type BenchKind, KINDS, LARGE, RIVALS } from './rivals.ts';
+import { type BenchKind, KINDS, LARGE, RIVALS, SMALL } from './rivals.ts';
 import { describeRow, markdownTable, type Row } from './table.ts';
 
 function best(runs: readonly Measured[], title: string, kind: string, size: number): Row {
@@ -49,17 +49,23 @@ async function main(): Promise<void> {
     const packages = [...new Set(rivals.flatMap((rival) => rival.packages))];
     const disk = given === undefined ? await benchDisk(packages) : await describeDisk(given);
     await using mount = await mountRoot(disk, work);
-    console.log(`disk: ${disk.path}, root partition ${disk.partition}, ${mount.usedBytes} bytes used`);
+    const small = kinds.includes(SMALL) ? await benchDisk(packages, true) : disk;
+    await using smallMount = await mountRoot(small, work);
+    for (const [{ path, partition }, { usedBytes }] of [[disk, mount] as const, [small, smallMount] as const])
+      console.log(`disk: ${path}, root partition ${partition}, ${usedBytes} bytes used`);
+    const diskOf = (kind: BenchKind): string => (kind === SMALL ? small : disk).path;
     // Every rival's input is read once before anything is timed: the comparison is with a warm cache.
     mustSucceed(
-      await measure(`cat "${disk.path}" > /dev/null; tar -cf - -C "${mount.path}" . > /dev/null`, { cwd: work }),
+      await measure(`cat "${disk.path}" "${small.path}" > /dev/null; tar -cf - -C "${mount.path}" . > /dev/null`, {
+        cwd: work,
+      }),
       'warm',
     );
 
     const cli = join(packageRoot(), 'dist/src/cli/main.js');
     for (const kind of kinds) {
       const { flags, suffix, runs: times } = KINDS[kind];
-      const path = kind === LARGE.kind ? await largeDisk(disk.path, work) : disk.path;
+      const path = kind === LARGE.kind ? await largeDisk(disk.path, work) : diskOf(kind);
       const runs: Measured[] = [];
       let size = 0;
       for (let i = 0; i < times; i++) {
@@ -81,7 +87,7 @@ async function main(): Promise<void> {
       for (let i = 0; i < rival.runs; i++) {
         const temporary = mkdtempSync(join(work, 'tmp-'));
         const values = {
-          DISK: disk.path,
+          DISK: diskOf(rival.kind),
           PART: String(disk.partition),
           MNT: mount.path,
           TMP: temporary,

@@ -2,6 +2,7 @@
 export const KINDS = {
   tgz: { flags: '--format tgz', suffix: 'tar.gz', runs: 3 },
   ddgz: { flags: '--format ddgz', suffix: 'dd.gz', runs: 3 },
+  'ddgz-small': { flags: '--format ddgz', suffix: 'dd.gz', runs: 3 },
   'ddgz-100g': { flags: '--format ddgz', suffix: 'dd.gz', runs: 3 },
   'tgz-zlib': { flags: '--format tgz --engine zlib', suffix: 'tar.gz', runs: 2 },
   txz: { flags: '--format txz', suffix: 'tar.xz', runs: 2 },
@@ -10,6 +11,9 @@ export const KINDS = {
 
 /** A kind whose disk is that of the others in a larger virtual disk. */
 export const LARGE = { kind: 'ddgz-100g', beside: 'ddgz', size: '100G' } as const;
+
+/** The kind whose disk has less on it. */
+export const SMALL: BenchKind = 'ddgz-small';
 
 export type BenchKind = keyof typeof KINDS;
 
@@ -61,6 +65,8 @@ tar -Sp --acls --selinux --xattrs --one-file-system -cf "$TMP/out.tar" -C "$TMP/
 pigz --best --force "$TMP/out.tar"
 mv "$TMP/out.tar.gz" "$OUT"
 `;
+
+const CONVERT_PIGZ = 'qemu-img convert -O raw "$DISK" "$TMP/disk.raw" && pigz -6 -c "$TMP/disk.raw" > "$OUT"';
 
 export const RIVALS: readonly Rival[] = [
   {
@@ -114,7 +120,15 @@ node "$BARE" "$TMP/bare.tar" "$OUT" > "$TMP/ms"
     id: 'convert-pigz',
     title: 'qemu-img convert, then pigz -6',
     kind: 'ddgz',
-    script: `qemu-img convert -O raw "$DISK" "$TMP/disk.raw" && pigz -6 -c "$TMP/disk.raw" > "$OUT"`,
+    script: CONVERT_PIGZ,
+    packages: ['qemu-utils', 'pigz'],
+    runs: 2,
+  },
+  {
+    id: 'convert-pigz-small',
+    title: 'qemu-img convert, then pigz -6',
+    kind: SMALL,
+    script: CONVERT_PIGZ,
     packages: ['qemu-utils', 'pigz'],
     runs: 2,
   },

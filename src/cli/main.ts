@@ -4,42 +4,35 @@ import { hideBin } from 'yargs/helpers';
 import { UsageError } from '../errors.ts';
 import { packageVersion } from '../host/built-module.ts';
 import { commandOf, globalOptions, type Verb } from './command.ts';
-import { attachVerb } from './commands/attach.ts';
-import { benchVerb } from './commands/bench.ts';
-import { buildVerb } from './commands/build.ts';
-import { initVerb, list, planVerb, show } from './commands/catalogue.ts';
-import { debugVerb } from './commands/debug.ts';
-import { doctorVerb } from './commands/doctor.ts';
-import { inspectVerb } from './commands/inspect.ts';
-import { packVerb } from './commands/pack.ts';
-import { recipeVerb } from './commands/recipe.ts';
-import { rehearseVerb } from './commands/rehearse.ts';
-import { seedVerb } from './commands/seed.ts';
-import { streamVerb } from './commands/stream.ts';
-import { uploadVerb } from './commands/upload.ts';
-import { verifyVerb } from './commands/verify.ts';
 import { errorText, exitStatus } from './print-error.ts';
 import { painter, screenOf } from './render/renderer.ts';
 
-const VERBS = [
-  list,
-  show,
-  planVerb,
-  initVerb,
-  buildVerb,
-  recipeVerb,
-  attachVerb,
-  packVerb,
-  inspectVerb,
-  rehearseVerb,
-  verifyVerb,
-  uploadVerb,
-  streamVerb,
-  seedVerb,
-  benchVerb,
-  debugVerb,
-  doctorVerb,
-] as unknown as readonly Verb<object>[];
+/** The verbs in the order of the help, each in a module of its own: a hundred modules are not loaded for one verb. */
+const VERBS: Readonly<Record<string, () => Promise<unknown>>> = {
+  list: async () => (await import('./commands/catalogue.ts')).list,
+  show: async () => (await import('./commands/catalogue.ts')).show,
+  plan: async () => (await import('./commands/catalogue.ts')).planVerb,
+  init: async () => (await import('./commands/catalogue.ts')).initVerb,
+  build: async () => (await import('./commands/build.ts')).buildVerb,
+  recipe: async () => (await import('./commands/recipe.ts')).recipeVerb,
+  attach: async () => (await import('./commands/attach.ts')).attachVerb,
+  pack: async () => (await import('./commands/pack.ts')).packVerb,
+  inspect: async () => (await import('./commands/inspect.ts')).inspectVerb,
+  rehearse: async () => (await import('./commands/rehearse.ts')).rehearseVerb,
+  verify: async () => (await import('./commands/verify.ts')).verifyVerb,
+  upload: async () => (await import('./commands/upload.ts')).uploadVerb,
+  stream: async () => (await import('./commands/stream.ts')).streamVerb,
+  seed: async () => (await import('./commands/seed.ts')).seedVerb,
+  bench: async () => (await import('./commands/bench.ts')).benchVerb,
+  debug: async () => (await import('./commands/debug.ts')).debugVerb,
+  doctor: async () => (await import('./commands/doctor.ts')).doctorVerb,
+};
+
+/** The verb that is named first; all of them where none is, for the help and for whatever is mistyped. */
+async function verbsOf(first: string | undefined): Promise<readonly Verb<object>[]> {
+  const loads = first !== undefined && Object.hasOwn(VERBS, first) ? [VERBS[first]] : Object.values(VERBS);
+  return (await Promise.all(loads.map((load) => load?.()))) as readonly Verb<object>[];
+}
 
 const EPILOGUE = `Exit status: 0 done, 2 bad usage or recipe, 3 the host lacks something, 4 source or checksum, 5 machine,
 6 provisioning, 7 packing, 8 verify, 9 publish, 130 interrupted.`;
@@ -64,7 +57,7 @@ async function main(argv: readonly string[]): Promise<void> {
         })
       );
     });
-  for (const verb of VERBS) parser.command(commandOf(verb));
+  for (const verb of await verbsOf(argv[0])) parser.command(commandOf(verb));
   await parser.parseAsync();
 }
 

@@ -6,8 +6,9 @@ import { parseSize } from '../formats/human.ts';
 import type { Effort, EngineName } from '../pack/codec.ts';
 import { ENGINE_NAMES } from '../pack/engine.ts';
 import { type PackTuning, packTuning } from '../pack/pack-options.ts';
-import { parseSbomFormats } from '../pack/package-records.ts';
+import { parseSbomFormats } from '../pack/sbom-formats.ts';
 import { savedDefaults } from '../tune/saved.ts';
+import type { AllowInput } from '../verify/settings.ts';
 
 export interface PackFlags {
   readonly engine: EngineName | undefined;
@@ -62,8 +63,8 @@ export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
 /** What `flags` say, over what was saved for this host. @throws UsageError `pack.effort`, `pack.chunk` */
 export async function packSettings(flags: PackFlags, context: Context): Promise<PackTuning> {
   const { engine, level, workers, window, check, packages, sbom, manifest } = flags;
-  const { parseAllows } = await import('../verify/settings.ts');
   const off = flags.off ?? [];
+  const allow = flags.allow ?? [];
   const effort = effortOf(flags);
   const chunk = chunkOf(flags.chunk);
   return {
@@ -74,7 +75,7 @@ export async function packSettings(flags: PackFlags, context: Context): Promise<
     packages,
     sbom: parseSbomFormats(sbom ?? []),
     manifest,
-    verify: { allow: parseAllows(flags.allow ?? []), off, target: flags.target },
+    verify: { allow: await allowed(allow), off, target: flags.target },
     keep: off,
   };
 }
@@ -96,4 +97,10 @@ function chunkOf(text: string | undefined): number | undefined {
   throw new UsageError('pack.chunk', `Cannot make members of "${text}": it is no size`, {
     hint: 'A chunk is 256K to 16M, a multiple of 64K; leave --chunk out for 1M.',
   });
+}
+
+async function allowed(texts: readonly string[]): Promise<readonly AllowInput[]> {
+  if (texts.length === 0) return [];
+  const { parseAllows } = await import('../verify/settings.ts');
+  return parseAllows(texts);
 }

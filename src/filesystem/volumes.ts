@@ -7,7 +7,6 @@ import type { FileSystem } from './file-system.ts';
 import type { Named } from './fstab.ts';
 import { logicalPlaces, type Place, placesOf } from './place.ts';
 import { type FileSystemProbe, probeFileSystem } from './probe.ts';
-import { openXfs } from './xfs/open.ts';
 
 /** A place and what it holds. */
 export interface Volume extends Named, Place {
@@ -66,7 +65,8 @@ async function readVolume(place: Place): Promise<Volume> {
 }
 
 async function openFileSystem(source: BlockSource, kind: string | undefined): Promise<FileSystem | undefined> {
-  if (kind === 'xfs') return openXfs(source);
+  // Twenty modules that most disks have no use for.
+  if (kind === 'xfs') return (await import('./xfs/open.ts')).openXfs(source);
   // A superblock with a wrong checksum is nothing to blkid; opening it says what is wrong.
   const isExt = kind === undefined ? await hasExtMagic(source) : EXT_KINDS.includes(kind);
   return isExt ? openExt4(source) : undefined;

@@ -1,30 +1,28 @@
+import type { Rooms } from './rooms.ts';
+
 /** Rooms for blocks that several threads read: a bounded number, each used again once nobody needs what is in it. */
 export class BlockRing {
+  readonly #rooms: Rooms;
   readonly #blockLength: number;
   readonly #most: number;
-  readonly #free: SharedArrayBuffer[] = [];
   /** Bytes of each block in use that some output has yet to write. */
   readonly #owed = new Map<SharedArrayBuffer, number>();
-  #made = 0;
   #failure: { readonly error: unknown } | undefined;
   #waiting: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
 
-  /** `most` rooms of `blockLength` bytes. */
-  constructor(most: number, blockLength: number) {
+  /** At most `most` rooms of `blockLength` bytes. */
+  constructor(rooms: Rooms, most: number, blockLength: number) {
+    this.#rooms = rooms;
     this.#most = most;
     this.#blockLength = blockLength;
   }
 
   /** A room, or undefined when all are in use. Its content is owed `readers` times. */
   take(length: number, readers: number): SharedArrayBuffer | undefined {
-    const room = this.#free.pop() ?? (this.#made < this.#most ? this.#make() : undefined);
-    if (room !== undefined) this.#owed.set(room, length * readers);
+    if (this.#owed.size === this.#most) return undefined;
+    const room = this.#rooms.take(this.#blockLength);
+    this.#owed.set(room, length * readers);
     return room;
-  }
-
-  #make(): SharedArrayBuffer {
-    this.#made++;
-    return new SharedArrayBuffer(this.#blockLength);
   }
 
   /** `length` bytes of a block were used by one of its readers. */
@@ -35,7 +33,7 @@ export class BlockRing {
       return;
     }
     this.#owed.delete(room);
-    this.#free.push(room);
+    this.#rooms.give(room);
     this.#waiting?.resolve();
   }
 

@@ -10,6 +10,8 @@ import type { Codec, Engine } from './codec.ts';
 import type { Cutter } from './cutter.ts';
 import { Overlay } from './overlay.ts';
 import type { PackOptions } from './pack-options.ts';
+import type { Rooms } from './rooms.ts';
+import type { Threads } from './threads.ts';
 import { type TreeCounts, type TreeListener, writeTree } from './tree.ts';
 
 /** The edits of each content: some of the seal's are for trees alone. */
@@ -23,6 +25,8 @@ export interface Work {
   readonly edits: SealedParts;
   readonly engines: ReadonlyMap<Codec, Engine>;
   readonly context: Context;
+  readonly rooms: Rooms;
+  readonly threads: Threads;
   readonly sealed: Set<string>;
   readonly notes: Set<string>;
 }

@@ -2,7 +2,8 @@ import type { Compression, Result } from './chunk.ts';
 import { type Framing, framing } from './framing.ts';
 import type { FileSink } from './sink.ts';
 
-const HOLE = new Uint8Array(64 * 1024);
+/** Zeros that a hole is hashed by. */
+export const HOLE = new Uint8Array(64 * 1024);
 
 /** One output: what workers made, in order, with what its kind of file has around it. */
 export class FramedOutput {

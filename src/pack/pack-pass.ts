@@ -15,7 +15,8 @@ import { ManifestTap } from './manifest-tap.ts';
 import { WorkerPool } from './pool.ts';
 import type { Artifact } from './records.ts';
 import { SealedTree } from './sealed-tree.ts';
-import { type SharedOutput, sharedStream } from './shared-stream.ts';
+import type { SharedOutput } from './shared-line.ts';
+import { sharedStream } from './shared-stream.ts';
 import { FileSink } from './sink.ts';
 import { stream } from './stream.ts';
 import type { TreeCounts } from './tree.ts';
@@ -40,13 +41,13 @@ interface Output extends SharedOutput {
  * compared with the disk before it gets its name.
  */
 export async function packPass(work: Work, filetypes: readonly FileType[]): Promise<Pass> {
-  const { options, context } = work;
+  const { options, context, rooms, threads } = work;
   const tree = filetypes.every((type) => FILE_TYPES[type].content === 'tree');
   const source = tree ? work.disk : await sealedDisk(work);
   await using outputs = new Outputs();
   for (const filetype of filetypes) await outputs.add(work, filetype, source);
   const compressions = outputs.all.map(({ compression }) => compression);
-  await using pool = WorkerPool.begin({ files: source.files, compressions, size: options.workers });
+  await using pool = WorkerPool.begin({ files: source.files, compressions, size: options.workers, rooms, threads });
   await using manifest = tree && options.manifest ? await ManifestFile.create(options) : undefined;
   const tap = manifest && new ManifestTap(manifest, latestTime(options));
   let counts: TreeCounts | undefined;
@@ -62,7 +63,7 @@ export async function packPass(work: Work, filetypes: readonly FileType[]): Prom
   const alone = outputs.all.length === 1 && tap === undefined ? only : undefined;
   if (alone === undefined) {
     const take = tap && ((bytes: Uint8Array | undefined, length: number) => tap.take(bytes, length));
-    streamed = await sharedStream(fill, outputs.all, { pool, signal, window, onProgress, tap: take });
+    streamed = await sharedStream(fill, outputs.all, { pool, rooms, signal, window, onProgress, tap: take });
     await tap?.end();
   } else {
     const { sink, compression, head, tailZeros = 0 } = alone;

@@ -7,7 +7,8 @@ import { type Context, inPhase } from '../events.ts';
 import { requireEditable } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { findRoot, type Root } from '../filesystem/root.ts';
-import { offOf } from '../verify/settings.ts';
+import type { VerifyReport } from '../verify/judge.ts';
+import type { VerifySettings } from '../verify/settings.ts';
 import type { Codec, Engine } from './codec.ts';
 import { epochFromEnvironment, latestTime, type SealedParts, type Work } from './content.ts';
 import { openForCodec } from './effort.ts';
@@ -15,13 +16,14 @@ import { codecOf } from './engine.ts';
 import { FILE_TYPES, type FileType } from './filetypes.ts';
 import { checkTuning, type PackOptions, type PackResult } from './pack-options.ts';
 import { packPass, phaseOf } from './pack-pass.ts';
-import { treePackages, writePackageRecords } from './package-records.ts';
 import { type Artifact, writeRecords } from './records.ts';
+import { Rooms } from './rooms.ts';
 import { sealEdits } from './seal.ts';
 import { SealedTree } from './sealed-tree.ts';
 import { WINDOW } from './stream.ts';
+import { Threads } from './threads.ts';
 import { type TreeManifest, writeTreeManifest } from './tree-manifest.ts';
-import { verifiedOf, verifyOutputs } from './verify-outputs.ts';
+import { verifiedOf } from './verified.ts';
 
 export type { PackOptions, PackResult } from './pack-options.ts';
 
@@ -34,8 +36,9 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   const { filetypes } = options;
   if (filetypes.length === 0) throw new PackError('pack.no-output', 'Cannot pack: no filetype was asked for');
   checkTuning(options);
+  await using threads = options.threads ?? Threads.start(options.workers);
   const engines = await openEngines(options);
-  const edits = editsOf(options);
+  const edits = await editsOf(options);
   const { signal } = context;
   const format = options.format === undefined ? {} : { format: options.format };
   await using disk = await openDisk(options.disk, { signal, ...format });
@@ -53,12 +56,12 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   const installed = root && kinds.length > 0 ? await listPackages(root, edits.disk, context) : undefined;
   const sealed = new Set<string>();
   if (trees) for (const skip of root?.skipped ?? []) notes.add(`${skip.mountPoint} is left out: ${skip.why}`);
-  const work: Work = { options, disk, root, edits, engines, context, sealed, notes };
+  const work: Work = { options, disk, root, edits, engines, context, rooms: new Rooms(), threads, sealed, notes };
   // A tree that is packed is listed on the way.
   let treeManifest =
     root && options.manifest && !trees ? await listTree(root, edits.disk, options, context) : undefined;
   // Before minutes of compression, and before a file has any name at all.
-  const verified = options.verify ? await verifyOutputs(work, options.verify) : [];
+  const verified = options.verify && (await verify(work, options.verify));
   const made = new Map<FileType, Artifact>();
   for (const group of passes(filetypes)) {
     const done = await inPhase(
@@ -76,7 +79,7 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   }
   const artifacts = filetypes.flatMap((filetype, at): Artifact[] => {
     const artifact = made.get(filetype);
-    const report = verified[at];
+    const report = verified?.[at];
     if (artifact === undefined) return [];
     return [report === undefined ? artifact : { ...artifact, verified: verifiedOf(report) }];
   });
@@ -86,23 +89,28 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
   const entry = { name: options.name, ...options.maas };
   const sums = await writeRecords(resolve(options.out), artifacts, entry, context.signal);
   const { out, name: base, sourceDateEpoch: created = epochFromEnvironment() } = options;
-  const lists = installed ? await writePackageRecords(installed, { out, name: base, kinds, created }) : [];
+  const lists = (await installed?.write({ out, name: base, kinds, created })) ?? [];
   const used = [...engines.values()].map(({ name, version, level, chunk }) => ({ name, version, level, chunk }));
   const { workers = availableParallelism(), window = WINDOW } = options;
   const pipeline = { workers, window };
   const result = { artifacts, engines: used, pipeline, sealed: [...sealed], notes: [...notes], sums, lists };
-  const all = options.verify ? { ...result, verified } : result;
+  const all = verified ? { ...result, verified } : result;
   return treeManifest === undefined ? all : { ...all, treeManifest };
 }
 
 /** What is taken out of the tree, and of the disk. @throws UsageError `verify.rule` */
-function editsOf({ seal, user, keep = [], verify, edits: own = [] }: PackOptions): SealedParts {
-  const off = offOf([...keep, ...(verify?.off ?? [])]);
+async function editsOf({ seal, user, keep = [], verify, edits: own = [] }: PackOptions): Promise<SealedParts> {
+  const named = [...keep, ...(verify?.off ?? [])];
+  const off = named.length === 0 ? named : (await import('../verify/settings.ts')).offOf(named);
   const edits = (of: 'tree' | 'disk'): Edit[] => [
     ...(seal === false ? [] : sealEdits({ user, keep: off, of })),
     ...own,
   ];
   return { tree: edits('tree'), disk: edits('disk') };
+}
+
+async function verify(work: Work, settings: VerifySettings): Promise<VerifyReport[]> {
+  return (await import('./verify-outputs.ts')).verifyOutputs(work, settings);
 }
 
 /** The passes that make `filetypes`: what is made of the tree in one, what is made of the disk in another. */
@@ -112,14 +120,17 @@ function passes(filetypes: readonly FileType[]): FileType[][] {
   return tree(filetypes[0] ?? 'tgz') ? groups : groups.reverse();
 }
 
-/** What the tree has installed once it is sealed. */
-function listPackages(root: Root, edits: readonly Edit[], context: Context): ReturnType<typeof treePackages> {
-  return inPhase(
+/** What the tree has installed once it is sealed, and how it is written. */
+async function listPackages(root: Root, edits: readonly Edit[], context: Context) {
+  const { treePackages, writePackageRecords } = await import('./package-records.ts');
+  const installed = await inPhase(
     context,
     'list packages',
     () => treePackages(new SealedTree(root.tree, edits)),
     ({ sets }) => sets.map(({ manager, packages }) => `${packages.length} (${manager})`).join(', ') || 'none',
   );
+  const { sets } = installed;
+  return { sets, write: (how: Parameters<typeof writePackageRecords>[1]) => writePackageRecords(installed, how) };
 }
 
 /** What is in the tree once it is sealed. */

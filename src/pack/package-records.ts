@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { UsageError } from '../errors.ts';
 import type { FileTree } from '../filesystem/file-tree.ts';
 import { type PackageSet, packagesText } from '../formats/package-list.ts';
 import { cycloneDxJson } from '../formats/sbom/cyclonedx.ts';
@@ -8,10 +7,8 @@ import type { BillOfMaterials } from '../formats/sbom/document.ts';
 import { spdxJson } from '../formats/sbom/spdx.ts';
 import { packageVersion } from '../host/built-module.ts';
 import { readOsRelease, readPackages } from '../verify/packages.ts';
+import type { SbomFormat } from './sbom-formats.ts';
 import { writeWhole } from './sink.ts';
-
-export const SBOM_FORMATS = ['spdx', 'cyclonedx'] as const;
-export type SbomFormat = (typeof SBOM_FORMATS)[number];
 
 /** A record of what an image holds, beside its artifacts. */
 export interface PackageRecord {
@@ -30,21 +27,6 @@ export interface TreePackages {
 
 /** Seconds; later years do not fit the form of time the records have. */
 const LATEST = Date.UTC(9999, 11, 31) / 1000;
-
-/** `spdx,cyclonedx`, also given apart, as a list without repeats. @throws UsageError `pack.sbom` */
-export function parseSbomFormats(texts: readonly string[]): SbomFormat[] {
-  const names = texts.flatMap((text) => text.split(',')).map((name) => name.trim().toLowerCase());
-  const formats = names
-    .filter((name) => name !== '')
-    .map((name) => {
-      const format = SBOM_FORMATS.find((known) => known === name);
-      if (format !== undefined) return format;
-      throw new UsageError('pack.sbom', `Cannot write a bill of materials: its form is not known (${name})`, {
-        hint: `Choose from ${SBOM_FORMATS.join(', ')}.`,
-      });
-    });
-  return [...new Set(formats)];
-}
 
 /** @throws the errors of a damaged package database */
 export async function treePackages(tree: FileTree): Promise<TreePackages> {

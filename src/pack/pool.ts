@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { PackError } from '../errors.ts';
-import { builtModule } from '../host/built-module.ts';
 import type { Compression, FromWorker, Job, Made, Result, ToWorker } from './chunk.ts';
+import { Rooms } from './rooms.ts';
+import { Threads } from './threads.ts';
 
 interface Pending {
   readonly job: Job;
@@ -27,9 +28,9 @@ const SMALL = 1024 * 1024;
  * their own had the collector at work for a tenth of the main thread's time.
  */
 const ROOM = SMALL + 64 * 1024;
+/** Rooms each worker has for small results where several outputs are made at once: two in the making and two being written. */
+const SMALL_ROOMS = 4;
 const NOTHING = new Uint8Array(0);
-/** A worker's own objects are few and short-lived; its large buffers lie outside these heaps. */
-const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 };
 /** What is left after it ends with a worker that is stuck in a read. */
 const CLOSE_MS = 5000;
 
@@ -44,33 +45,39 @@ export interface PoolOptions {
   readonly compressions: readonly Compression[];
   /** Workers. @default as many as the host runs at once */
   readonly size?: number | undefined;
-  /** What a worker runs; tests put one in its place that fails. */
-  readonly module?: URL;
+  /** Where its rooms are taken from and given back to. */
+  readonly rooms?: Rooms;
+  /** Where its threads come from; tests put some in their place that fail. @default started when the pool is */
+  readonly threads?: Threads;
 }
 
 /** Worker threads that compress chunks. Results come in any order; `run` answers each by its own promise. */
 export class WorkerPool implements AsyncDisposable {
   readonly size: number;
-  readonly #module: URL;
+  readonly #threads: Threads;
   readonly #sentAtOnce: number;
   readonly #stop = new SharedArrayBuffer(4);
   readonly #members: Member[] = [];
   readonly #waiting: Pending[] = [];
-  readonly #rooms: SharedArrayBuffer[] = [];
-  /** Rooms for results of large chunks that hold nothing; those yet to be made; and their length. */
-  readonly #largeRooms: SharedArrayBuffer[] = [];
+  readonly #rooms: Rooms;
+  /** Rooms that may yet be taken for results of small chunks, and of large ones. */
+  #smallLeft: number;
   #largeLeft: number;
+  /** Bytes of a room for the result of a large chunk. */
   readonly #largeRoom: number;
   #failure: unknown;
   #closing = false;
 
-  private constructor({ compressions, size = availableParallelism(), module }: PoolOptions) {
+  private constructor({ compressions, size = availableParallelism(), rooms = new Rooms(), threads }: PoolOptions) {
     this.size = size;
     const longest = Math.max(0, ...compressions.map(({ chunk }) => chunk));
     this.#sentAtOnce = longest > SMALL ? 1 : 2;
     this.#largeRoom = largeRoom(longest);
-    this.#largeLeft = compressions.length > 1 ? size : size + 1;
-    this.#module = module ?? builtModule(import.meta.url, './worker.js');
+    const several = compressions.length > 1;
+    this.#rooms = rooms;
+    this.#smallLeft = several ? SMALL_ROOMS * size : Number.POSITIVE_INFINITY;
+    this.#largeLeft = several ? size : size + 1;
+    this.#threads = threads ?? new Threads();
   }
 
   /** Starts workers, each with `files` open and its engine ready. */
@@ -120,13 +127,13 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   /**
-   * The oldest job there is a room for. Rooms for small results are as many as nobody released; those
-   * for large ones are as many as workers, and one more where nothing else is held in memory.
+   * The oldest job there is a room for. Rooms for small results of a single output are as many as nobody released: its
+   * stream bounds them. Those for large ones are as many as workers, and one more where nothing else is held in memory.
    */
   #next(): Pending | undefined {
     for (const [at, pending] of this.#waiting.entries()) {
       const { length, room } = pending.job;
-      if (room === undefined) pending.into = length > SMALL ? this.#takeLarge() : this.#takeSmall();
+      if (room === undefined) pending.into = this.#takeRoom(length > SMALL);
       if (room === undefined && pending.into === undefined) continue;
       this.#waiting.splice(at, 1);
       return pending;
@@ -134,25 +141,20 @@ export class WorkerPool implements AsyncDisposable {
     return undefined;
   }
 
-  #takeSmall(): SharedArrayBuffer {
-    return this.#rooms.pop() ?? new SharedArrayBuffer(ROOM);
-  }
-
-  #takeLarge(): SharedArrayBuffer | undefined {
-    const free = this.#largeRooms.pop();
-    if (free !== undefined || this.#largeLeft === 0) return free;
-    this.#largeLeft--;
-    return new SharedArrayBuffer(this.#largeRoom);
+  /** Older jobs are asked for first, so whatever has to be written before a result has its room before it. */
+  #takeRoom(large: boolean): SharedArrayBuffer | undefined {
+    if ((large ? this.#largeLeft : this.#smallLeft) === 0) return undefined;
+    if (large) this.#largeLeft--;
+    else this.#smallLeft--;
+    return this.#rooms.take(large ? this.#largeRoom : ROOM);
   }
 
   #result({ index, length, hole, start, stored, bytes }: Made, into: SharedArrayBuffer | undefined): Result {
     const release = (): void => {
       if (into === undefined) return;
-      if (length <= SMALL) {
-        this.#rooms.push(into);
-        return;
-      }
-      this.#largeRooms.push(into);
+      this.#rooms.give(into);
+      if (length > SMALL) this.#largeLeft++;
+      else this.#smallLeft++;
       this.#dispatch();
     };
     const inRoom = into === undefined || hole ? NOTHING : new Uint8Array(into, start, stored);
@@ -160,7 +162,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #add(open: ToWorker): Promise<void> {
-    const worker = new Worker(this.#module, { resourceLimits: LIMITS });
+    const worker = this.#threads.take();
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const member: Member = { worker, exited, sent: [], ready: false };
     this.#members.push(member);

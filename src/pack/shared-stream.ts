@@ -1,10 +1,10 @@
 /** Several outputs of one stream: its bytes are read once and wait in memory for every output that is made of them. */
 import { BlockRing } from './block-ring.ts';
-import { type Compression, type Job, KIND, OPERATION, type Result } from './chunk.ts';
+import { type Job, KIND, OPERATION, type Result } from './chunk.ts';
 import { Cutter } from './cutter.ts';
-import { FramedOutput } from './framed-output.ts';
 import type { WorkerPool } from './pool.ts';
-import type { FileSink } from './sink.ts';
+import type { Rooms } from './rooms.ts';
+import { type SharedOutput, sharedLine } from './shared-line.ts';
 import { WINDOW } from './stream.ts';
 
 /** Bytes of the stream that are read by one job. */
@@ -12,21 +12,13 @@ const BLOCK = 1024 * 1024;
 /** Blocks read for each worker before the first of them is handed to the outputs. */
 const READ_AHEAD = 2;
 
-/** One of the outputs. Its place is that of its compression in the pool. */
-export interface SharedOutput {
-  readonly compression: Compression;
-  readonly sink: FileSink;
-  /** Bytes before those of the stream. */
-  readonly head?: Uint8Array;
-  /** Zeros after them. */
-  readonly tailZeros?: number;
-}
-
 /** Sees the bytes of the stream in order; undefined stands for zeros. They are good until it answers. */
 export type Tap = (bytes: Uint8Array | undefined, length: number) => Promise<void> | void;
 
 export interface SharedStreamOptions {
   readonly pool: WorkerPool;
+  /** Where the memory for its blocks is taken from and given back to. */
+  readonly rooms: Rooms;
   readonly signal: AbortSignal;
   /** Chunks in flight for each worker and output. @default 4 */
   readonly window?: number | undefined;
@@ -46,13 +38,10 @@ export async function sharedStream(
   options: SharedStreamOptions,
 ): Promise<number> {
   const { pool, signal, window = WINDOW } = options;
-  const chunks = outputs.map(({ compression }) => Math.ceil(compression.chunk / BLOCK));
-  // A chunk for each worker. The next one of a large output is read when a worker is done with one: that takes no time beside it.
-  const most = Math.max(...chunks) * pool.size + pool.size * (READ_AHEAD + 2);
-  const ring = new BlockRing(most, BLOCK);
+  const ring = new BlockRing(options.rooms, blocksAtOnce(outputs, pool.size), BLOCK);
   const readers = outputs.length + (options.tap === undefined ? 0 : 1);
   const onError = (error: unknown): void => ring.fail(error);
-  const lines = outputs.map((output, at) => new Line(output, at, { pool, ring, most: pool.size * window, onError }));
+  const lines = outputs.map((output, at) => sharedLine(output, at, { pool, ring, most: pool.size * window, onError }));
   const reading: { readonly result: Promise<Result>; readonly room: SharedArrayBuffer; readonly length: number }[] = [];
   let done = 0;
   const hand = async (room: SharedArrayBuffer | undefined, length: number): Promise<void> => {
@@ -107,81 +96,14 @@ function isZeros({ operations }: Job): boolean {
   return operations.length === OPERATION && operations[0] === KIND.zero;
 }
 
-interface LineOptions {
-  readonly pool: WorkerPool;
-  readonly ring: BlockRing;
-  /** Chunks in flight. */
-  readonly most: number;
-  readonly onError: (error: unknown) => void;
-}
-
-/** One output at work: cuts the blocks into its own chunks, and writes what the workers make of them. */
-class Line {
-  readonly #output: SharedOutput;
-  readonly #place: number;
-  readonly #options: LineOptions;
-  readonly #framed: FramedOutput;
-  readonly #cutter: Cutter;
-  /** Chunks that are not written yet, oldest first; each settles when it is. */
-  readonly #inFlight: Promise<void>[] = [];
-  /** Settles when the write of the chunk given last has begun. */
-  #begun: Promise<unknown> = Promise.resolve();
-
-  constructor(output: SharedOutput, place: number, options: LineOptions) {
-    this.#output = output;
-    this.#place = place;
-    this.#options = options;
-    this.#framed = new FramedOutput(output.compression.kind, output.sink);
-    this.#cutter = new Cutter(output.compression.chunk, (job) => this.#push(job));
-  }
-
-  async begin(): Promise<void> {
-    await this.#framed.begin();
-    if (this.#output.head !== undefined) await this.#cutter.literal(this.#output.head);
-  }
-
-  take(room: SharedArrayBuffer | undefined, length: number): Promise<void> {
-    return room === undefined ? this.#cutter.zeros(length) : this.#cutter.block(room, length);
-  }
-
-  async end(): Promise<void> {
-    await this.#cutter.zeros(this.#output.tailZeros ?? 0);
-    await this.#cutter.end();
-    await Promise.all(this.#inFlight);
-    await this.#framed.end();
-  }
-
-  async #push(job: Job): Promise<void> {
-    const { pool, ring, most, onError } = this.#options;
-    // Before the job goes to a worker, and its operations with it.
-    const used = blocksOf(job);
-    const result = pool.run({ ...job, compression: this.#place });
-    result.catch(() => {});
-    const before = this.#begun;
-    const turn = (async () => {
-      await before;
-      // In an object, because a promise of a promise would be waited for.
-      return { written: this.#framed.write(await result) };
-    })();
-    this.#begun = turn;
-    const written = (async () => {
-      await (await turn).written;
-      // Not before: a slow disk holds the readers up by the blocks it keeps.
-      for (const { room, length } of used) ring.pay(room, length);
-    })();
-    written.catch(onError);
-    this.#inFlight.push(written);
-    while (this.#inFlight.length >= most) await this.#inFlight.shift();
-  }
-}
-
-/** The blocks a job is made of, with the bytes it takes of each. */
-function blocksOf({ operations, blocks }: Job): { readonly room: SharedArrayBuffer; readonly length: number }[] {
-  const used: { room: SharedArrayBuffer; length: number }[] = [];
-  for (let at = 0; at < operations.length; at += OPERATION) {
-    const [kind, length = 0, place = 0] = operations.subarray(at, at + OPERATION);
-    const room = kind === KIND.block ? blocks[place] : undefined;
-    if (room !== undefined) used.push({ room, length });
-  }
-  return used;
+/**
+ * Blocks in memory: a chunk of the largest output for each worker, as long as no other output is cut as large, because the
+ * chunks of two such outputs are made of the same blocks at the same time. The next one is read when a worker is done with
+ * one: that takes no time beside it.
+ */
+function blocksAtOnce(outputs: readonly SharedOutput[], workers: number): number {
+  const blocks = outputs.map(({ compression }) => Math.ceil(compression.chunk / BLOCK));
+  const most = Math.max(...blocks);
+  const alike = blocks.filter((count) => count === most).length;
+  return most * Math.ceil(workers / alike) + workers * (READ_AHEAD + 2);
 }

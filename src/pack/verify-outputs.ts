@@ -9,7 +9,6 @@ import { collectTree, ReadBefore } from '../verify/tree-facts.ts';
 import { diskFacts, machineOf } from '../verify/verify.ts';
 import { sealedDisk, type Work } from './content.ts';
 import { FILE_TYPES, type FileType } from './filetypes.ts';
-import type { Verified } from './records.ts';
 import { SealedTree } from './sealed-tree.ts';
 
 /**
@@ -54,19 +53,6 @@ export async function verifyOutputs(work: Work, settings: VerifySettings): Promi
   const failed = reports.filter(({ verdict }) => verdict === 'fail');
   if (failed.length > 0) throw verifyFailed(failed);
   return reports;
-}
-
-/** A report as the artifact's record keeps it. */
-export function verifiedOf({ targets, findings }: VerifyReport): Verified {
-  const warned = findings.filter(({ severity, allowed }) => severity === 'warning' && allowed === undefined);
-  const allowed = new Map(
-    findings.flatMap((one) => (one.allowed === undefined ? [] : [[one.rule, one.allowed] as const])),
-  );
-  return {
-    targets,
-    warnings: [...new Set(warned.map(({ rule }) => rule))],
-    allowed: [...allowed].map(([rule, reason]) => ({ rule, reason })),
-  };
 }
 
 async function factsOf(work: Work, of: 'tree' | 'disk', before: ReadBefore): Promise<Omit<Facts, 'artifact'>> {

@@ -18,6 +18,7 @@ import { pack } from '../../src/pack/pack.ts';
 import { WorkerPool } from '../../src/pack/pool.ts';
 import type { FileSink } from '../../src/pack/sink.ts';
 import { stream } from '../../src/pack/stream.ts';
+import { Threads } from '../../src/pack/threads.ts';
 
 const run = promisify(execFile);
 const CHUNK = compressionOf(undefined).chunk;
@@ -158,8 +159,8 @@ test.each([
   ["throw new Error('broken')", 'throws'],
   ["parentPort.postMessage({ type: 'failed', message: 'EIO: i/o error, read', code: 'EIO' })", 'cannot read'],
 ])('a worker that %s fails every job, waiting ones too (%s)', async (then) => {
-  const module = await badWorker(then);
-  await using pool = await WorkerPool.start({ files: [], compressions: [compressionOf(undefined)], size: 2, module });
+  const threads = new Threads(await badWorker(then));
+  await using pool = await WorkerPool.start({ files: [], compressions: [compressionOf(undefined)], size: 2, threads });
   const jobs = Array.from({ length: 12 }, (_, index) => pool.run(literalJob(index)));
   for (const ended of await Promise.allSettled(jobs)) {
     expect(ended).toMatchObject({ status: 'rejected', reason: { code: expect.stringMatching(/^pack\./) } });

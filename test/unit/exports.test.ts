@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { packageRoot } from '../../src/host/built-module.ts';
@@ -76,7 +76,7 @@ test('the values of the library, no more and no fewer', () => {
 });
 
 /** The modules that `entry` needs before anything runs, by their path in src, and the packages they take. */
-function needed(entry: string): { modules: string[]; packages: string[] } {
+function needed(...entries: readonly string[]): { modules: string[]; packages: string[] } {
   const modules = new Set<string>();
   const packages = new Set<string>();
   const visit = (path: string): void => {
@@ -91,14 +91,31 @@ function needed(entry: string): { modules: string[]; packages: string[] } {
       else if (!from.startsWith('node:')) packages.add(from);
     }
   };
-  visit(join(src, entry));
+  for (const entry of entries) visit(join(src, entry));
   return { modules: [...modules].map((path) => relative(src, path)), packages: [...packages].sort() };
 }
 
 test('the command line loads no machine, session or download before a verb asks for it', () => {
-  const { modules, packages } = needed('cli/main.ts');
+  const verbs = readdirSync(join(src, 'cli/commands')).map((name) => `cli/commands/${name}`);
+  const { modules, packages } = needed('cli/main.ts', ...verbs);
   expect(modules.length).toBeGreaterThan(20);
   expect(modules.every((path) => existsSync(join(src, path)))).toBe(true);
   expect(modules.filter((path) => /^(machine|guest|disk\/lvm)\//.test(path))).toEqual(['machine/keys-layouts.ts']);
   expect(packages.filter((name) => !/^(yargs|yaml)/.test(name))).toEqual([]);
+  // What is loaded before the verb is known.
+  expect(
+    needed('cli/main.ts').modules.filter((path) => !/^(cli|host)\/|^(errors|events|formats\/human)\.ts$/.test(path)),
+  ).toEqual([]);
+});
+
+test('what is built loads only what is built', () => {
+  const built = readdirSync(join(packageRoot(), 'dist/src'), { recursive: true, encoding: 'utf8' });
+  const modules = built.filter((path) => path.endsWith('.js'));
+  expect(modules.length).toBeGreaterThan(300);
+  const wrong = modules.filter((path) =>
+    /\bimport\(\s*['"][^'"]*\.ts['"]|\bfrom ['"][^'"]*\.ts['"]/.test(
+      readFileSync(join(packageRoot(), 'dist/src', path), 'utf8').replaceAll(/^\s*(\/\/|\*|\/\*).*$/gm, ''),
+    ),
+  );
+  expect(wrong).toEqual([]);
 });

@@ -1,6 +1,8 @@
 import { basename, resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { parseFileTypes } from '../../pack/filetypes.ts';
+import { checkTuning } from '../../pack/pack-options.ts';
+import { Threads } from '../../pack/threads.ts';
 import { artifactText } from '../artifact-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { type DiskFormatFlag, diskFormatFlag } from '../disk-format-flag.ts';
@@ -56,9 +58,15 @@ export const packVerb: Verb<Flags> = {
     const filetypes = parseFileTypes(flags.format);
     const format = flags['disk-format'] === undefined ? {} : { format: flags['disk-format'] };
     const options = { disk: flags.disk, ...format, out: resolve(flags.out), name, filetypes, seal: flags.seal, maas };
-    const { pack } = await import('../../pack/pack.ts');
     const { verify, ...settings } = await packSettings(flags, context);
-    const result = await pack({ ...options, ...settings, ...(flags.verify && { verify }) }, context);
+    checkTuning(settings);
+    // They start while the modules of packing are loaded.
+    await using threads = Threads.start(settings.workers);
+    const { pack } = await loadPack();
+    const result = await pack({ ...options, ...settings, threads, ...(flags.verify && { verify }) }, context);
     return { data: result, text: artifactText(result, maas) };
   },
 };
+
+/** Not in the function that has `await using`: TypeScript 6.0 leaves the names of modules there as they are in the sources. */
+const loadPack = () => import('../../pack/pack.ts');
