@@ -136,5 +136,6 @@ async function main(): Promise<void> {
 if (process.argv.includes('first-command')) await (await import('./first-command.ts')).firstCommand();
 else if (process.argv.includes('failures')) await (await import('./failures.ts')).failures();
 else if (process.argv.includes('readiness')) await (await import('./readiness.ts')).readiness();
+else if (process.argv.includes('memory')) await (await import('./memory.ts')).memory();
 else if (process.argv.includes('packer')) await (await import('./packer.ts')).packer();
 else await main();
