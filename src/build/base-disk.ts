@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { chmod, open, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HostError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { writeGpt } from '../formats/gpt-write.ts';
 import { embedGrubBios } from '../formats/grub-bios.ts';
 import { cacheFolder, temporaryFolder } from '../host/folders.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { run } from '../host/process.ts';
 import { reapPath } from '../host/reaper.ts';
 import { SingleFlight } from '../host/single-flight.ts';
@@ -52,7 +53,7 @@ export async function composeBaseDisk(options: BaseDiskOptions, context: Context
   const key = await inputKey(options, context);
   const folder = join(cacheFolder(), 'base');
   const final = join(folder, `${options.suite}-${options.arch}-${key.slice(0, 24)}.qcow2`);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   return disks.run(final, '', (shared) => cachedDisk(options, key, final, shared), context);
 }
 

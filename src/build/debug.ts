@@ -1,12 +1,13 @@
 /** `compose debug`: the guest of an earlier run, booted again from the disk that was kept. */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import { keepaliveFor } from '../guest/attempt.ts';
 import { connectGuest } from '../guest/connect.ts';
 import type { GuestSession } from '../guest/session.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { run } from '../host/process.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import type { MachineDisk, MachineSpec } from '../machine/spec.ts';
@@ -128,6 +129,6 @@ async function onOverlays(spec: MachineSpec, folder: string, context: Context): 
 }
 
 async function made(folder: string): Promise<string> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder, { mode: 0o700 });
   return folder;
 }

@@ -1,4 +1,4 @@
-import { access, constants, mkdir, readdir, statfs } from 'node:fs/promises';
+import { access, constants, readdir, statfs } from 'node:fs/promises';
 import { freemem } from 'node:os';
 import { dirname } from 'node:path';
 import { HostError, isComposeError } from '../errors.ts';
@@ -6,6 +6,7 @@ import type { Context } from '../events.ts';
 import { columns, humanSize } from '../formats/human.ts';
 import { aptInstall } from '../host/apt.ts';
 import { cacheFolder, stateFolder } from '../host/folders.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { packageOf, which } from '../host/tools.ts';
 import { type AcceleratorPolicy, chooseAccelerator } from '../machine/accelerator.ts';
 import { type Arch, hostArch } from '../machine/arch.ts';
@@ -232,7 +233,7 @@ export async function requireHost(
   context: Context,
 ): Promise<void> {
   const { out, accelerator } = options;
-  await mkdir(out, { recursive: true }).catch(() => {});
+  await makeFolder(out).catch(() => {});
   await readdir(out).catch((cause: unknown) => {
     throw new HostError('host.output', `Cannot write into ${out}: ${(cause as Error).message}`, { cause });
   });

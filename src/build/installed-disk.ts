@@ -1,13 +1,14 @@
 /** A base disk that a vendor's installer made, from its medium and our answers. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { MachineError, RecipeError, SourceError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import { type AnswerServer, serveAnswers } from '../host/answer-server.ts';
 import { fetchMedia, fileDigest } from '../host/download.ts';
 import { cacheFolder } from '../host/folders.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { newestAddress } from '../host/newest.ts';
 import { run } from '../host/process.ts';
 import { reapPath } from '../host/reaper.ts';
@@ -69,7 +70,7 @@ export async function installedDisk(plan: Plan, options: InstallOptions, context
   const volume = await checkVolume(source, medium);
   const key = inputKey(plan, source, medium);
   const folder = join(cacheFolder(), 'base');
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const final = join(folder, `${plan.recipe}-${plan.arch}-${key.slice(0, 24)}.qcow2`);
   const { algorithm, digest, size } = medium;
   const input = { kind: 'installer', iso: medium.name, volume, [algorithm]: digest, size, inputs: key };
@@ -162,7 +163,7 @@ async function install(
 ): Promise<StoppedMachine> {
   const { source, accelerator: policy, view, onView } = options;
   const runDir = join(options.runDir, 'install');
-  await mkdir(runDir, { recursive: true, mode: 0o700 });
+  await makeFolder(runDir, { mode: 0o700 });
   const disk = join(runDir, 'disk.qcow2');
   await run('qemu-img', ['create', '-q', '-f', 'qcow2', disk, String(plan.machine.disk)], context);
   const served = source.answers.filter(({ on }) => on === 'http').flatMap(({ files }) => files);

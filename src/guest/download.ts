@@ -6,6 +6,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:pat
 import { PassThrough, Transform } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import { ProvisionError } from '../errors.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import type { GuestSession } from './session.ts';
 import { quote } from './shell.ts';
 import { digestOf, requireAbsolute, STATUS, type TransferOptions, transferFailed } from './transfer.ts';
@@ -47,7 +48,7 @@ export async function download(
       hint: 'A step before this one has to make it.',
     });
   }
-  await mkdir(dirname(target), { recursive: true });
+  await makeFolder(dirname(target));
   const partial = join(dirname(target), `.${basename(target)}.partial-${randomBytes(4).toString('hex')}`);
   try {
     const result =
@@ -76,7 +77,7 @@ async function targetOf(from: string, to: string, root: string): Promise<string>
     return way !== '' && way !== '..' && !way.startsWith('../') && !isAbsolute(way);
   };
   if (isAbsolute(to) || !inside(target, resolve(root))) throw escapes('it lies outside the output folder');
-  await mkdir(root, { recursive: true });
+  await makeFolder(root);
   const real = await realpath(root);
   // The nearest folder that is there says whether a symbolic link leads outside.
   for (let at = dirname(target); ; at = dirname(at)) {

@@ -1,12 +1,13 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { SourceError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { cacheFolder } from './folders.ts';
+import { makeFolder } from './make-folder.ts';
 import { SingleFlight } from './single-flight.ts';
 
 export type Algorithm = 'sha256' | 'sha512';
@@ -48,7 +49,7 @@ export async function fetchMedia(
   const { algorithm } = request.digest;
   const expected =
     'value' in request.digest ? request.digest.value.toLowerCase() : await listedDigest(request, context);
-  await mkdir(store, { recursive: true });
+  await makeFolder(store);
   const final = join(store, `${algorithm}-${expected}`);
   const part = join(store, `${createHash('sha256').update(request.url).digest('hex').slice(0, 32)}.part`);
   const media = { path: final, url: request.url, algorithm, digest: expected };

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeFolder } from './make-folder.ts';
 import { reapPath } from './reaper.ts';
 
 /** A folder that only its owner can enter and that is gone with all in it when it is disposed, or compose is killed. */
@@ -42,7 +43,7 @@ export function stateFolder(env: NodeJS.ProcessEnv = process.env): string {
 export async function runFolder(name: string, now: Date = new Date()): Promise<string> {
   const stamp = now.toISOString().replace(/[-:]/g, '').slice(0, 15);
   const runs = join(stateFolder(), 'runs');
-  await mkdir(runs, { recursive: true, mode: 0o700 });
+  await makeFolder(runs, { mode: 0o700 });
   const path = join(runs, `${stamp}-${name}-${randomBytes(3).toString('hex')}`);
   // Not recursive: a folder that is there is an error.
   await mkdir(path, { mode: 0o700 });

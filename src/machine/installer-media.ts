@@ -1,9 +1,10 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { openHostFile } from '../disk/host-file.ts';
 import { FormatError, HostError, isComposeError, SourceError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { type Iso9660, type IsoEntry, openIso9660 } from '../formats/iso9660-reader.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { writeWhole } from '../host/whole-file.ts';
 import { type InstallerIdentity, identifyInstaller } from './installer-identity.ts';
 import { INSTALLER_LAYOUTS, type InstallerArch, type InstallerLayout } from './installer-layouts.ts';
@@ -174,7 +175,7 @@ function udfOnly(path: string): FormatError {
 
 async function copyOut(entry: IsoEntry, what: string, path: string, context: Context): Promise<string> {
   try {
-    await mkdir(resolve(path, '..'), { recursive: true });
+    await makeFolder(resolve(path, '..'));
     await writeWhole(path, async (append) => {
       for await (const chunk of isoFileChunks(entry, what)) {
         context.signal.throwIfAborted();

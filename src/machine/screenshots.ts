@@ -1,9 +1,10 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import { isComposeError } from '../errors.ts';
 import { encodePng } from '../formats/png.ts';
 import type { Picture } from '../formats/ppm.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { differs, type QmpPort, Screen } from './screen.ts';
 import { Bell } from './watch.ts';
 
@@ -103,7 +104,7 @@ export class Screenshots implements AsyncDisposable {
     const { folder, keep } = this.#options;
     const seconds = ((performance.now() - this.#start) / 1000).toFixed(1).padStart(7, '0');
     const file = join(folder, `${String(++this.#count).padStart(4, '0')}-${seconds}s.png`);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, { mode: 0o700 });
     await writeFile(
       file,
       encodePng(picture, (bytes) => deflateSync(bytes, { level: 3 })),

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HostError, MachineError } from '../errors.ts';
 import { appearance } from '../host/appearance.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { killGroup, spawnTied } from '../host/tied-process.ts';
 import { packageOf, which } from '../host/tools.ts';
 
@@ -39,7 +39,7 @@ export async function startTpm(
       hint: `Install the package ${packageOf(program)}, or run: compose doctor --install`,
     });
   }
-  await mkdir(state, { recursive: true });
+  await makeFolder(state);
   const socket = join(sockets, 'tpm');
   // Written when the socket takes connections; the socket itself is there a moment before it does.
   const ready = join(sockets, 'tpm.pid');

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PackError } from '../errors.ts';
 import { humanSize } from '../formats/human.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { reapPath } from '../host/reaper.ts';
 
 /** What a finished file is. */
@@ -41,7 +42,7 @@ export class FileSink implements AsyncDisposable {
     const temporary = join(dirname(path), `.${basename(path)}.partial-${randomBytes(4).toString('hex')}`);
     const held = reapPath(temporary);
     try {
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path));
       return new FileSink(path, temporary, await open(temporary, 'wx', mode), held);
     } catch (cause) {
       held[Symbol.dispose]();

@@ -1,8 +1,9 @@
-import { constants, copyFile, link, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { constants, copyFile, link, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PublishError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { packagesText } from '../formats/package-list.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { reapPath } from '../host/reaper.ts';
 import { FILE_TYPES } from '../pack/filetypes.ts';
 import { writeWhole } from '../pack/sink.ts';
@@ -44,7 +45,7 @@ export async function placeItems(
 
 /** A link, or a copy where there can be none; whole under its name or not there. */
 async function place(from: string, to: string): Promise<void> {
-  await mkdir(dirname(to), { recursive: true });
+  await makeFolder(dirname(to));
   const partial = `${to}.partial`;
   using _held = reapPath(partial);
   await rm(partial, { force: true });

@@ -1,7 +1,8 @@
-import { mkdir, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { PublishError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { reapPath } from '../host/reaper.ts';
 import { writeWhole } from '../pack/sink.ts';
 import { type Hashed, hashCandidate, type Overrides, readCandidates } from './candidate.ts';
@@ -191,7 +192,7 @@ async function writeDocuments(
 async function lockTree(root: string): Promise<AsyncDisposable> {
   const path = join(root, DOCUMENTS, '.lock');
   try {
-    await mkdir(join(root, DOCUMENTS), { recursive: true });
+    await makeFolder(join(root, DOCUMENTS));
     await (await open(path, 'wx')).close();
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {

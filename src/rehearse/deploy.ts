@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -7,6 +7,7 @@ import type { Context } from '../events.ts';
 import { walkHost } from '../guest/host-tree.ts';
 import { quote } from '../guest/shell.ts';
 import { tarOf } from '../guest/tar-upload.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { run } from '../host/process.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import { BOARDS } from '../machine/board.ts';
@@ -78,7 +79,7 @@ const STAGE_CODES: Readonly<Partial<Record<StageName, string>>> = {
 export async function deploy(work: DeployWork, context: Context): Promise<Deployed | Failure> {
   const { artifact, ephemeral, service, runDir, target, flash } = work;
   const folder = join(runDir, 'deploy');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder, { mode: 0o700 });
   const overlay = join(folder, 'ephemeral.qcow2');
   const initrd = join(folder, 'initrd');
   const tree = join(folder, 'curtin.tar');

@@ -6,6 +6,7 @@ import type { Context } from '../events.ts';
 import { quote } from '../guest/shell.ts';
 import { hostDebianMirror } from '../host/apt.ts';
 import { cacheFolder, temporaryFolder } from '../host/folders.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { run } from '../host/process.ts';
 import { reapPath } from '../host/reaper.ts';
 import { SingleFlight } from '../host/single-flight.ts';
@@ -61,7 +62,7 @@ async function cached(
   context: Context,
 ): Promise<EphemeralSystem> {
   if (existsSync(folder)) return { ...(await systemIn(folder)), fromCache: true };
-  await mkdir(join(folder, '..'), { recursive: true });
+  await makeFolder(join(folder, '..'));
   const partial = `${folder}.partial-${process.pid}`;
   using _held = reapPath(partial);
   await using work = await temporaryFolder('compose-ephemeral-');

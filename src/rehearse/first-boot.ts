@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isComposeError, ProvisionError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { keepaliveFor } from '../guest/attempt.ts';
 import { connectGuest } from '../guest/connect.ts';
 import type { GuestSession } from '../guest/session.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { deadline } from '../host/within.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import type { Arch } from '../machine/arch.ts';
@@ -56,7 +56,7 @@ const REFUSED = /BdsDxe: failed to (?:load|start) .*(?:Access Denied|Security Vi
  */
 export async function firstBoot(work: FirstBootWork, timeline: Timeline, context: Context): Promise<FirstBoot> {
   const folder = join(work.runDir, 'boot');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder, { mode: 0o700 });
   const spec: MachineSpec = {
     name: 'rehearsal',
     arch: work.arch,

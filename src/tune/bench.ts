@@ -1,5 +1,5 @@
 /** `compose bench`: which settings of the pipeline are best on this host. */
-import { mkdir } from 'node:fs/promises';
+
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { DiskFormat } from '../disk/image-format.ts';
@@ -8,6 +8,7 @@ import { type Context, inPhase } from '../events.ts';
 import { humanSize } from '../formats/human.ts';
 import { packageVersion } from '../host/built-module.ts';
 import { temporaryFolder } from '../host/folders.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { openEngine } from '../pack/engine.ts';
 import { writeWhole } from '../pack/sink.ts';
 import { WINDOW } from '../pack/stream.ts';
@@ -83,7 +84,7 @@ export async function bench(options: BenchOptions, context: Context): Promise<Be
   const gain = await inPhase(context, 'proof', () => compare(baseline, found.best, measure, runs));
   const best = gain.time < 1 && gain.size <= 1 + GROWTH ? found.best : baseline;
   const out = resolve(options.out);
-  await mkdir(out, { recursive: true });
+  await makeFolder(out);
   const choice = choiceOf(best, baseline);
   const result: BenchResult = {
     version: 1,

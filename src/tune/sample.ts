@@ -1,10 +1,11 @@
 /** The raw file that everything the bench compares is given. */
-import { mkdir, open, rm, truncate, writeFile } from 'node:fs/promises';
+import { open, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DiskFormat } from '../disk/image-format.ts';
 import { openDisk } from '../disk/open.ts';
 import { UsageError } from '../errors.ts';
 import type { Context } from '../events.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { run } from '../host/process.ts';
 import { which } from '../host/tools.ts';
 import { FileSink } from '../pack/sink.ts';
@@ -41,7 +42,7 @@ export async function makeSample(folder: string, size: number, context: Context)
   for (const { kind, bytes } of content(SEED, size)) {
     context.signal.throwIfAborted();
     const within = join(tree, String(count >> 8));
-    if (count % 256 === 0) await mkdir(within, { recursive: true });
+    if (count % 256 === 0) await makeFolder(within);
     await writeFile(join(within, `${count}.${kind}`), bytes);
     count++;
   }
