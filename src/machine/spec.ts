@@ -25,6 +25,14 @@ export interface PortForward {
   readonly guestPort: number;
 }
 
+/** A TCP port of this host's loopback address under an address of the guest's network, for guests that reach no host. */
+export interface GuestService {
+  /** In the user network 10.0.2.0/24, and neither the host's (.2) nor the resolver's (.3). */
+  readonly address: string;
+  readonly port: number;
+  readonly hostPort: number;
+}
+
 /** What a machine is made of; data, nothing started. */
 export interface MachineSpec {
   /** Shown in errors and in the process list. */
@@ -50,8 +58,13 @@ export interface MachineSpec {
   readonly ssh: boolean;
   /** More ports of the guest to reach. */
   readonly forwards?: readonly PortForward[];
-  /** User-mode network, or none at all. @default user where `ssh` or `forwards` need it, else none */
-  readonly network?: 'user' | 'none';
+  /**
+   * User-mode network, the same without a way out of it (`private`: no host, no resolver, nothing beyond), or none at all.
+   * @default user where `ssh` or `forwards` need it, else none
+   */
+  readonly network?: 'user' | 'private' | 'none';
+  /** What a guest on a private network reaches all the same. */
+  readonly services?: readonly GuestService[];
   /** @default virtio */
   readonly nic?: NicModel;
   /** A graphics card, and a keyboard and a pointer where the machine has none; nothing is shown on the host. */
@@ -80,7 +93,7 @@ export function diskInterface(disk: MachineDisk, arch: Arch): DiskInterface | un
 
 /** Whether the machine has a network. */
 export function hasNetwork(spec: MachineSpec): boolean {
-  return (spec.network ?? (spec.ssh || (spec.forwards ?? []).length > 0 ? 'user' : 'none')) === 'user';
+  return (spec.network ?? (spec.ssh || (spec.forwards ?? []).length > 0 ? 'user' : 'none')) !== 'none';
 }
 
 /**

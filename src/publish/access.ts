@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { PublishError, UsageError } from '../errors.ts';
 import type { Context } from '../events.ts';
+import { fileProblem } from '../host/file-problem.ts';
 import { readProfile } from './maascli-profiles.ts';
 import { type ApiKey, parseApiKey } from './oauth.ts';
 
@@ -76,7 +77,7 @@ export function apiBase(text: string): URL {
 async function readKey(file: string | undefined, env: NodeJS.ProcessEnv, context: Context): Promise<ApiKey> {
   if (file !== undefined) {
     const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-      throw new PublishError('publish.api-key', `Cannot read the API key in ${file}: ${cause.message}`, { cause });
+      throw new PublishError('publish.api-key', `Cannot read the API key in ${file}: ${fileProblem(cause)}`, { cause });
     });
     if (((await stat(file)).mode & 0o077) !== 0) {
       context.emit({ type: 'log', level: 'warn', message: `others may read the API key in ${file}: chmod 600 it` });
@@ -91,7 +92,7 @@ async function readKey(file: string | undefined, env: NodeJS.ProcessEnv, context
 
 async function readCertificates(path: string): Promise<string> {
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new PublishError('publish.ca', `Cannot read certificates from ${path}: ${cause.message}`, { cause });
+    throw new PublishError('publish.ca', `Cannot read certificates from ${path}: ${fileProblem(cause)}`, { cause });
   });
   if (text.includes('BEGIN CERTIFICATE')) return text;
   throw new PublishError('publish.ca', `Cannot use ${path}: it has no certificate in PEM`);

@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { PublishError, UsageError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { fileDigest } from '../host/download.ts';
+import { fileProblem } from '../host/file-problem.ts';
 import { FILE_TYPES, type FileType, parseFileTypes } from '../pack/filetypes.ts';
 import { checkFields, type ImageFields } from './image-rules.ts';
 
@@ -38,15 +39,15 @@ const RECORD = '.maas.json';
 /**
  * The artifacts at `paths`, each with the record that `compose build` and `compose pack` write beside it where there is one.
  * Of a folder, those with a record; `filetypes` chooses among them.
- * @throws PublishError `publish.no-artifact`, `publish.record`, `publish.changed`, `publish.content`, `publish.same-name`, those
- *   of the rules; UsageError `publish.one-name`
+ * @throws PublishError `publish.record`, `publish.changed`, `publish.content`, `publish.same-name`, those of the rules;
+ *   UsageError `publish.no-artifact`, `publish.one-name`
  */
 export async function readCandidates(paths: readonly string[], overrides: Overrides): Promise<Candidate[]> {
   const wanted = overrides.filetypes === undefined ? undefined : parseFileTypes(overrides.filetypes);
   const candidates: Candidate[] = [];
   for (const path of paths) {
     const info = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-      throw new PublishError('publish.no-artifact', `Cannot upload ${path}: ${cause.message}`, { cause });
+      throw noArtifact(path, fileProblem(cause), cause);
     });
     if (!info.isDirectory()) {
       candidates.push(await candidate(path.endsWith(RECORD) ? path.slice(0, -RECORD.length) : path, overrides, wanted));
@@ -61,7 +62,8 @@ export async function readCandidates(paths: readonly string[], overrides: Overri
       found.push(await candidate(file, overrides, undefined));
     }
     if (found.length === 0) {
-      throw new PublishError('publish.no-artifact', `Cannot upload from ${path}: it has no such artifact`, {
+      const which = wanted === undefined ? 'no artifact with a record' : `no ${wanted.join(' or ')} with a record`;
+      throw new UsageError('publish.no-artifact', `Cannot publish what is in ${path}: there is ${which}`, {
         hint: `A folder's artifacts are those with a record beside them (NAME${RECORD}). Name a file instead.`,
       });
     }
@@ -69,6 +71,10 @@ export async function readCandidates(paths: readonly string[], overrides: Overri
   }
   checkNames(candidates, overrides);
   return candidates;
+}
+
+function noArtifact(path: string, why: string, cause?: unknown): UsageError {
+  return new UsageError('publish.no-artifact', `Cannot publish ${path}: ${why}`, { cause });
 }
 
 function checkNames(candidates: readonly Candidate[], overrides: Overrides): void {
@@ -81,7 +87,7 @@ function checkNames(candidates: readonly Candidate[], overrides: Overrides): voi
   for (const { name, architecture, file } of candidates) {
     const other = seen.get(`${name} ${architecture}`);
     if (other !== undefined) {
-      throw new PublishError('publish.same-name', `Cannot upload ${other} and ${file}: both are "${name}" in MAAS`, {
+      throw new PublishError('publish.same-name', `Cannot publish ${other} and ${file}: both are "${name}" in MAAS`, {
         hint: 'Choose one with --filetype, or upload them one at a time with --name.',
       });
     }
@@ -92,25 +98,22 @@ function checkNames(candidates: readonly Candidate[], overrides: Overrides): voi
 async function candidate(path: string, overrides: Overrides, wanted: FileType[] | undefined): Promise<Candidate> {
   const file = basename(path);
   const info = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new PublishError('publish.no-artifact', `Cannot upload ${path}: ${cause.message}`, { cause });
+    throw noArtifact(path, fileProblem(cause), cause);
   });
   if (!info.isFile() || info.size === 0) {
-    throw new PublishError(
-      'publish.no-artifact',
-      `Cannot upload ${path}: it is ${info.isFile() ? 'empty' : 'no file'}`,
-    );
+    throw noArtifact(path, info.isFile() ? 'it is empty' : 'it is no file');
   }
   const record = (await readRecord(path)) ?? {};
   const said = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
   const name = overrides.name ?? said(record.name);
   if (name === undefined) {
-    throw new PublishError('publish.name', `Cannot upload ${file}: it has no record and no name`, {
+    throw new PublishError('publish.name', `Cannot publish ${file}: it has no record and no name`, {
       hint: `Name it with --name, and what else MAAS is told: --title, --base-image. A record is ${file}${RECORD}.`,
     });
   }
   const filetype = wanted?.[0] ?? said(record.filetype) ?? typeByName(file);
   if (filetype === undefined || !Object.hasOwn(FILE_TYPES, filetype)) {
-    throw new PublishError('publish.filetype', `Cannot upload ${file}: it is not said what kind of file it is`, {
+    throw new PublishError('publish.filetype', `Cannot publish ${file}: it is not said what kind of file it is`, {
       hint: `Name it with --filetype: ${Object.keys(FILE_TYPES).join(', ')}.`,
     });
   }
@@ -138,7 +141,7 @@ export async function hashCandidate(candidate: Candidate, context: Context): Pro
 }
 
 function changed(file: string): PublishError {
-  return new PublishError('publish.changed', `Cannot upload ${file}: it is not the file its record tells of`, {
+  return new PublishError('publish.changed', `Cannot publish ${file}: it is not the file its record tells of`, {
     hint: `Build or pack it again, or remove ${file}${RECORD} and say what it is with --name and so on.`,
   });
 }
@@ -146,7 +149,7 @@ function changed(file: string): PublishError {
 async function readRecord(path: string): Promise<RecordFile | undefined> {
   const text = await readFile(`${path}${RECORD}`, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return undefined;
-    throw new PublishError('publish.record', `Cannot read ${path}${RECORD}: ${cause.message}`, { cause });
+    throw new PublishError('publish.record', `Cannot read ${path}${RECORD}: ${fileProblem(cause)}`, { cause });
   });
   if (text === undefined) return undefined;
   try {
@@ -173,7 +176,7 @@ async function checkContent(path: string, filetype: FileType): Promise<void> {
   if (buffer.subarray(0, bytesRead).toString('hex').startsWith(MAGIC[compression])) return;
   throw new PublishError(
     'publish.content',
-    `Cannot upload ${basename(path)}: it is no ${filetype}, not being ${compression}`,
+    `Cannot publish ${basename(path)}: it is no ${filetype}, not being ${compression}`,
     {
       hint: 'Name what it is with --filetype.',
     },

@@ -33,19 +33,19 @@ export function checkFields(fields: ImageFields, file: string): ImageFields {
   const name = bareName(fields.name);
   const why = nameProblem(fields.name) ?? nameProblem(name);
   if (why !== undefined) {
-    throw new PublishError('publish.name', `Cannot upload ${file} as "${fields.name}": ${why}`, {
+    throw new PublishError('publish.name', `Cannot publish ${file} as "${fields.name}": ${why}`, {
       hint: 'A bare word such as web-node-amd64 is a custom image on every version of MAAS: --name web-node-amd64',
     });
   }
   if (fields.title.trim() === '' || /[\u0000-\u001f\u007f]/.test(fields.title)) {
-    throw new PublishError('publish.title', `Cannot upload ${file}: its title is empty or has control characters`, {
+    throw new PublishError('publish.title', `Cannot publish ${file}: its title is empty or has control characters`, {
       hint: 'MAAS shows the title to whoever deploys: --title "Web node"',
     });
   }
   if (!ARCHITECTURE.test(fields.architecture)) {
     throw new PublishError(
       'publish.architecture',
-      `Cannot upload ${file}: "${fields.architecture}" is not arch/subarch`,
+      `Cannot publish ${file}: "${fields.architecture}" is not arch/subarch`,
       { hint: 'It is amd64/generic or arm64/generic for nearly all: --architecture amd64/generic' },
     );
   }
@@ -54,7 +54,7 @@ export function checkFields(fields: ImageFields, file: string): ImageFields {
   if (only !== undefined && (FILE_TYPES[fields.filetype].content === 'tree') !== (only === 'tree')) {
     throw new PublishError(
       'publish.filetype',
-      `Cannot upload ${file} as "${name}": MAAS deploys ${system} from a ${only} only, not from ${fields.filetype}`,
+      `Cannot publish ${file} as "${name}": MAAS deploys ${system} from a ${only} only, not from ${fields.filetype}`,
       { hint: `Under a name without "${system}/" it is a custom image, which may be either.` },
     );
   }
@@ -67,17 +67,17 @@ function checkBase({ baseImage }: ImageFields, system: string, file: string): st
   const [os = '', series = '', ...more] = base.split('/');
   const hint = `It decides which system unpacks the image and what MAAS asks of it: --base-image ubuntu/noble, or one of ${BASES.join(', ')}.`;
   if (base === '') {
-    throw new PublishError('publish.base-image', `Cannot upload ${file}: it has no base_image`, { hint });
+    throw new PublishError('publish.base-image', `Cannot publish ${file}: it has no base_image`, { hint });
   }
   if (!BASES.includes(os) || series === '' || more.length > 0) {
-    throw new PublishError('publish.base-image', `Cannot upload ${file}: MAAS takes no base_image "${baseImage}"`, {
+    throw new PublishError('publish.base-image', `Cannot publish ${file}: MAAS takes no base_image "${baseImage}"`, {
       hint,
     });
   }
   if (os === 'ubuntu' && !/^[a-z]+$/.test(series)) {
     throw new PublishError(
       'publish.base-image',
-      `Cannot upload ${file}: base_image "${baseImage}" is none MAAS knows: it takes code names`,
+      `Cannot publish ${file}: base_image "${baseImage}" is none MAAS knows: it takes code names`,
       { hint: '22.04 is jammy, 24.04 is noble: --base-image ubuntu/noble' },
     );
   }

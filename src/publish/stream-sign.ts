@@ -2,6 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isComposeError, PublishError } from '../errors.ts';
 import type { Context } from '../events.ts';
+import { fileProblem } from '../host/file-problem.ts';
 import { temporaryFolder } from '../host/folders.ts';
 import { run } from '../host/process.ts';
 
@@ -19,7 +20,7 @@ export interface Signer extends AsyncDisposable {
  */
 export async function openSigner(file: string, context: Context): Promise<Signer> {
   await readFile(file).catch((cause: NodeJS.ErrnoException) => {
-    throw new PublishError('stream.key', `Cannot sign with ${file}: ${cause.message}`, { cause });
+    throw new PublishError('stream.key', `Cannot sign with ${file}: ${fileProblem(cause)}`, { cause });
   });
   const folder = await temporaryFolder('compose-gpg-');
   const home = join(folder.path, 'home');

@@ -6,6 +6,7 @@ import { isComposeError, UsageError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { readTar } from '../formats/tar/reader.ts';
 import { decompress } from '../host/decompress.ts';
+import { fileProblem } from '../host/file-problem.ts';
 import type { Arch } from '../machine/arch.ts';
 import { FILE_TYPES, type FileType, parseFileTypes } from '../pack/filetypes.ts';
 import { type Failure, failure } from './failure.ts';
@@ -47,12 +48,13 @@ const CUSTOM_FREE = /^(?:windows|esxi|ubuntu-core|centos|rhel|ol|suse|ubuntu)\//
 export async function describeArtifact(flags: ArtifactFlags): Promise<RehearsedArtifact> {
   const { path } = flags;
   const info = await stat(path).catch((cause: Error) => {
-    throw new UsageError('rehearse.artifact', `Cannot rehearse ${path}: ${cause.message}`, { cause });
+    throw new UsageError('rehearse.artifact', `Cannot rehearse ${path}: ${fileProblem(cause)}`, { cause });
   });
+  if (!info.isFile()) throw new UsageError('rehearse.artifact', `Cannot rehearse ${path}: it is no file`);
   const record = await readRecord(`${path}.maas.json`);
   const named = flags.filetype ?? record.filetype;
   const filetype = named === undefined ? bySuffix(path) : parseFileTypes([named])[0];
-  if (!info.isFile() || filetype === undefined) {
+  if (filetype === undefined) {
     throw new UsageError('rehearse.filetype', `Cannot rehearse ${path}: its name tells no filetype of MAAS`, {
       hint: 'Say what it is with --filetype tgz, ddgz or another of MAAS.',
     });

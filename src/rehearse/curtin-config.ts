@@ -1,10 +1,11 @@
 /** The configuration a deployment gets from MAAS (maasserver/preseed.py, get_curtin_yaml_config). */
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
 import type { MetadataService } from './metadata-server.ts';
+import { MACHINE, resolverOf } from './network.ts';
 import type { PlannedStorage } from './storage-layout.ts';
 
 export interface ConfigInputs {
-  readonly service: Pick<MetadataService, 'guestUrl' | 'systemId' | 'token'>;
+  readonly service: Pick<MetadataService, 'guestUrl' | 'systemId' | 'token' | 'network'>;
   readonly imageUrl: string;
   readonly filetype: FileType;
   readonly storage: PlannedStorage;
@@ -17,8 +18,6 @@ export interface ConfigInputs {
 /** QEMU's first network card has it unless it is told otherwise (net/net.c). */
 const MAC = '52:54:00:12:34:56';
 const NIC = 'eth0';
-/** What QEMU's user network expects of its first guest (net/slirp.c). */
-const ADDRESS = { address: '10.0.2.15', prefix: 24, gateway: '10.0.2.2', resolver: '10.0.2.3' } as const;
 
 /** Files below etc/cloud/cloud.cfg.d by the keys of `cloudconfig`; the names are curtin's. */
 export function cloudConfigFiles(inputs: ConfigInputs): Map<string, string> {
@@ -61,7 +60,7 @@ export function curtinConfig(inputs: ConfigInputs): CurtinConfig {
       }),
       'maas-reporting': cloud('reporting', { reporting }),
     },
-    network: baseOs === 'ubuntu' ? networkV2() : networkV1(),
+    network: baseOs === 'ubuntu' ? networkV2(resolverOf(service.network)) : networkV1(resolverOf(service.network)),
     reporting,
     // There is no archive here to install a kernel, a tool or an update from; MAAS leaves the first two to curtin.
     kernel: null,
@@ -89,28 +88,29 @@ function inTarget(command: string): string[] {
 }
 
 /** A card with an address of MAAS's choice (its mode "auto assign"). Renderers of older cloud-inits know gateway4 only. */
-function networkV2(): Record<string, unknown> {
-  const { address, prefix, gateway, resolver } = ADDRESS;
+function networkV2(resolver: string | undefined): Record<string, unknown> {
+  const { address, prefix, gateway } = MACHINE;
   const card = {
     match: { macaddress: MAC },
     'set-name': NIC,
     mtu: 1500,
     addresses: [`${address}/${prefix}`],
     gateway4: gateway,
-    nameservers: { addresses: [resolver], search: ['maas'] },
+    nameservers: { addresses: resolver === undefined ? [] : [resolver], search: ['maas'] },
   };
   return { version: 2, ethernets: { [NIC]: card } };
 }
 
 /** What RHEL's relatives and SUSE get. */
-function networkV1(): Record<string, unknown> {
-  const { address, prefix, gateway, resolver } = ADDRESS;
-  const subnet = { type: 'static', address: `${address}/${prefix}`, gateway, dns_nameservers: [resolver] };
+function networkV1(resolver: string | undefined): Record<string, unknown> {
+  const { address, prefix, gateway } = MACHINE;
+  const resolvers = resolver === undefined ? [] : [resolver];
+  const subnet = { type: 'static', address: `${address}/${prefix}`, gateway, dns_nameservers: resolvers };
   return {
     version: 1,
     config: [
       { id: NIC, name: NIC, type: 'physical', mac_address: MAC, mtu: 1500, subnets: [subnet] },
-      { type: 'nameserver', address: [resolver], search: ['maas'] },
+      { type: 'nameserver', address: resolvers, search: ['maas'] },
     ],
   };
 }

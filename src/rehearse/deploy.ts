@@ -21,6 +21,7 @@ import type { EphemeralSystem } from './ephemeral-disk.ts';
 import { type JobFile, writeEphemeralInitrd } from './ephemeral-initrd.ts';
 import { type Failure, failure, type StageName } from './failure.ts';
 import type { MetadataService } from './metadata-server.ts';
+import { MACHINE, machineNetwork, resolverOf } from './network.ts';
 import type { StatusEvent } from './status-event.ts';
 import { planStorage, type RehearsalFirmware, type StorageLayout, TARGET_SERIAL } from './storage-layout.ts';
 
@@ -95,7 +96,7 @@ export async function deploy(work: DeployWork, context: Context): Promise<Deploy
     cpus: 2,
     firmware: work.firmware,
     ssh: false,
-    network: 'user',
+    ...machineNetwork(service.network, service.port),
     kernel: {
       image: ephemeral.kernel,
       initrd,
@@ -146,6 +147,9 @@ async function jobFiles(work: DeployWork, tree: string): Promise<JobFile[]> {
     CURTIN_URL: curtin === undefined ? '' : service.offer('curtin.tar', tree),
     STATUS_URL: statusUrl(service),
     NETBOOT_URL: netbootUrl(service),
+    ADDRESS: `${MACHINE.address}/${MACHINE.prefix}`,
+    GATEWAY: MACHINE.gateway,
+    RESOLVER: resolverOf(service.network) ?? '',
     CONSUMER_KEY: service.token.consumerKey,
     TOKEN_KEY: service.token.tokenKey,
     TOKEN_SECRET: service.token.tokenSecret,

@@ -17,6 +17,7 @@ import { bootFailure, type Failure, failure, SECURE_BOOT, type StageName } from 
 import { checkGuest, type RehearsalCheck } from './guest-checks.ts';
 import type { Identity } from './identity.ts';
 import type { MetadataService } from './metadata-server.ts';
+import { machineNetwork } from './network.ts';
 import type { StatusEvent } from './status-event.ts';
 import type { RehearsalFirmware } from './storage-layout.ts';
 import type { Timeline } from './timeline.ts';
@@ -65,6 +66,7 @@ export async function firstBoot(work: FirstBootWork, timeline: Timeline, context
     firmware: work.firmware,
     secureBoot: work.secureBoot,
     ssh: true,
+    ...machineNetwork(work.service.network, work.service.port),
     video: 'standard',
     disks: [{ path: work.target, format: 'qcow2', scratch: true }],
   };

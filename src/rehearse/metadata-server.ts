@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { HostError, registerSecret } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { type Metadata, metadataAt } from './metadata-tree.ts';
+import { guestUrl, type RehearsalNetwork } from './network.ts';
 import { checkSignature, type MachineToken, type Signed } from './oauth.ts';
 import { parseStatus, type StatusEvent } from './status-event.ts';
 
@@ -23,9 +24,10 @@ export interface MetadataRequest {
 /** What a region and a rack of MAAS are to one machine that is deployed, until it is disposed. Loopback only. */
 export interface MetadataService extends AsyncDisposable {
   readonly port: number;
+  readonly network: RehearsalNetwork;
   readonly token: MachineToken;
   readonly systemId: string;
-  /** As a guest on QEMU's user network sees it, no slash at the end; this host sees it at `hostUrl`. */
+  /** As a guest on this network sees it, no slash at the end; this host sees it at `hostUrl`. */
   readonly guestUrl: string;
   readonly hostUrl: string;
   readonly requests: readonly MetadataRequest[];
@@ -36,8 +38,6 @@ export interface MetadataService extends AsyncDisposable {
   until<T>(look: () => T | undefined, signal: AbortSignal): Promise<T>;
 }
 
-/** What QEMU's user network calls the host (net/slirp.c). */
-const GUEST_VIEW = '10.0.2.2';
 const METADATA = '/MAAS/metadata/';
 /** Reports carry logs; MAAS's own limit is that of Twisted's memory. */
 const MOST_BODY = 8 * 1024 * 1024;
@@ -48,8 +48,9 @@ export async function serveMetadata(
   metadata: Metadata,
   context: Context,
   onEvent: (event: StatusEvent) => void = () => {},
+  network: RehearsalNetwork = 'private',
 ): Promise<MetadataService> {
-  const service = new Service(metadata, context, onEvent);
+  const service = new Service(metadata, context, onEvent, network);
   await service.listen();
   return service;
 }
@@ -57,6 +58,7 @@ export async function serveMetadata(
 class Service implements MetadataService {
   readonly requests: MetadataRequest[] = [];
   readonly events: StatusEvent[] = [];
+  readonly network: RehearsalNetwork;
   readonly token: MachineToken;
   readonly systemId: string;
   readonly #metadata: Metadata;
@@ -67,7 +69,8 @@ class Service implements MetadataService {
   readonly #server: Server;
   port = 0;
 
-  constructor(metadata: Metadata, context: Context, onEvent: (event: StatusEvent) => void) {
+  constructor(metadata: Metadata, context: Context, onEvent: (event: StatusEvent) => void, network: RehearsalNetwork) {
+    this.network = network;
     const secret = (): string => randomBytes(12).toString('hex');
     this.token = { consumerKey: secret(), tokenKey: secret(), tokenSecret: secret() };
     registerSecret(this.token.tokenSecret);
@@ -98,7 +101,7 @@ class Service implements MetadataService {
   }
 
   get guestUrl(): string {
-    return `http://${GUEST_VIEW}:${this.port}`;
+    return guestUrl(this.network, this.port);
   }
   get hostUrl(): string {
     return `http://127.0.0.1:${this.port}`;

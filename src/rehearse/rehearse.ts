@@ -20,6 +20,7 @@ import { type Failure, failure } from './failure.ts';
 import { type FirstBoot, firstBoot } from './first-boot.ts';
 import { newIdentity } from './identity.ts';
 import { type MetadataService, serveMetadata } from './metadata-server.ts';
+import type { RehearsalNetwork } from './network.ts';
 import type { RehearseReport } from './report.ts';
 import { hasFirmware, type RehearsalFirmware, type StorageLayout } from './storage-layout.ts';
 import { Timeline } from './timeline.ts';
@@ -44,6 +45,8 @@ export interface RehearseOptions {
   readonly memory?: number | undefined;
   /** A source tree of curtin, used in place of the built-in steps. */
   readonly curtin?: string | undefined;
+  /** `open` lets both machines reach what this host reaches. @default private */
+  readonly network?: RehearsalNetwork | undefined;
   /** Account that is given the key. @default rehearsal */
   readonly user?: string | undefined;
   /** Tells the installed boot loader of the serial console, which is where a boot's failure is read. @default true */
@@ -73,7 +76,12 @@ export async function rehearse(options: RehearseOptions, context: Context): Prom
   using _held = reapPath(runDir);
   const timeline = new Timeline(context);
   const identity = newIdentity(options.user ?? USER);
-  await using service = await serveMetadata(identity.metadata, context, (event) => timeline.report(event));
+  await using service = await serveMetadata(
+    identity.metadata,
+    context,
+    (event) => timeline.report(event),
+    options.network,
+  );
   const rehearsal = new Rehearsal(options, artifact, runDir, service, timeline, context);
   try {
     const { failure: failed, deployed, boot } = await rehearsal.run(identity);
@@ -263,6 +271,7 @@ class Rehearsal {
       layout: FILE_TYPES[filetype].content === 'tree' ? (layout ?? 'flat') : undefined,
       disk: this.#size,
       curtin: curtin ?? 'built-in',
+      network: this.#service.network,
       passed: failed === undefined,
       failure: failed,
       stages: this.#timeline.stages,

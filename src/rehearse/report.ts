@@ -2,6 +2,7 @@ import type { Arch } from '../machine/arch.ts';
 import type { FileType } from '../pack/filetypes.ts';
 import type { Failure } from './failure.ts';
 import type { RehearsalCheck } from './guest-checks.ts';
+import type { RehearsalNetwork } from './network.ts';
 import type { RehearsalFirmware, StorageLayout } from './storage-layout.ts';
 import type { RehearsedStage } from './timeline.ts';
 
@@ -19,6 +20,7 @@ export interface RehearseReport {
   readonly disk: number;
   /** `built-in`, or the source tree that was used. */
   readonly curtin: string;
+  readonly network: RehearsalNetwork;
   readonly passed: boolean;
   readonly failure: Failure | undefined;
   readonly stages: readonly RehearsedStage[];

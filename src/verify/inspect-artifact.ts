@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DiskFormat } from '../disk/image-format.ts';
-import { FormatError, isComposeError } from '../errors.ts';
+import { isComposeError, UsageError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { type CompressedKind, compressedKind, decompress } from '../host/decompress.ts';
+import { fileProblem } from '../host/file-problem.ts';
 import { temporaryFolder } from '../host/folders.ts';
 import { describeIso, looksLikeIso } from '../machine/iso-describe.ts';
 import { type Inspection, inspectDisk } from './inspect.ts';
@@ -16,13 +17,13 @@ const USTAR_AT = 257;
  * Describes a disk image, an ISO, or an artifact: a tar is read as it streams, a compressed disk through a sparse copy in a
  * private temporary folder.
  * @param format of a disk image; found by its magic number where it is not given
- * @throws FormatError `inspect.unknown`, `inspect.unreadable`; the errors of decompressing and of reading a disk
+ * @throws UsageError `inspect.unreadable`; the errors of decompressing and of reading a disk
  */
 export async function inspect(path: string, context: Context, format?: DiskFormat): Promise<Inspection> {
   const { signal } = context;
   if (format !== undefined) return inspectDisk(path, { format, signal });
   const kind = await compressedKind(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new FormatError('inspect.unreadable', `Cannot read ${path}: ${cause.message}`, { cause });
+    throw new UsageError('inspect.unreadable', `Cannot read ${path}: ${fileProblem(cause)}`, { cause });
   });
   if (kind === undefined && (await looksLikeIso(path))) return inspectIso(path, signal);
   if (kind === undefined) return inspectDisk(path, { signal });

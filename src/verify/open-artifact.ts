@@ -8,9 +8,10 @@ import { openDisk } from '../disk/open.ts';
 import { indexGzip, type PackedIndex } from '../disk/packed-gzip.ts';
 import { packedSource } from '../disk/packed-source.ts';
 import { indexXz } from '../disk/packed-xz.ts';
-import { FormatError, isComposeError } from '../errors.ts';
+import { isComposeError, UsageError } from '../errors.ts';
 import { readTar, type TarEntry } from '../formats/tar/reader.ts';
 import { decompress } from '../host/decompress.ts';
+import { fileProblem } from '../host/file-problem.ts';
 import { type TemporaryFolder, temporaryFolder } from '../host/folders.ts';
 import type { Compression } from './facts.ts';
 import { SparseFile } from './sparse-file.ts';
@@ -47,7 +48,7 @@ const TAR_HEAD = 512;
 const USTAR_AT = 257;
 const READ = 1024 * 1024;
 
-/** @throws FormatError `verify.unreadable` */
+/** @throws UsageError `verify.unreadable` */
 export async function sniff(path: string): Promise<Sniffed> {
   try {
     const { size } = await stat(path);
@@ -64,7 +65,7 @@ export async function sniff(path: string): Promise<Sniffed> {
       await file.close();
     }
   } catch (cause) {
-    throw new FormatError('verify.unreadable', `Cannot read ${path}: ${(cause as Error).message}`, { cause });
+    throw new UsageError('verify.unreadable', `Cannot read ${path}: ${fileProblem(cause)}`, { cause });
   }
 }
 

@@ -25,7 +25,7 @@ export interface VerifyOptions extends VerifySettings {
 /**
  * Holds an artifact of any tool against what MAAS and curtin will do with it, and looks for what must not ship. It is read
  * once; nothing of it is run, and no root is needed.
- * @throws FormatError `verify.unreadable`, `verify.record`; UsageError `verify.filetype`, `verify.target`, `verify.rule`, `verify.reason`.
+ * @throws FormatError `verify.record`; UsageError `verify.unreadable`, `verify.filetype`, `verify.target`, `verify.rule`, `verify.reason`.
  *   What is wrong with the artifact, damage too, is in the report
  */
 export async function verify(options: VerifyOptions, context: Context): Promise<VerifyReport> {

@@ -103,6 +103,11 @@ const FORMS: readonly (readonly [what: string, spec: Partial<MachineSpec>, has: 
   ['no network is a legal machine', { ssh: false }, '-smp 2', '-netdev'],
   ['a network nobody reaches into', { ssh: false, network: 'user' }, '-netdev user,id=net0 -device', 'hostfwd'],
   [
+    'a network without a way out',
+    { ssh: true, network: 'private', services: [{ address: '10.0.2.100', port: 80, hostPort: 4711 }] },
+    `-netdev user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22,guestfwd=tcp:10.0.2.100:80-cmd:'${process.execPath}' '`,
+  ],
+  [
     'a forward alone',
     { ssh: false, forwards: [{ protocol: 'tcp', guestPort: 80 }] },
     'id=net0,hostfwd=tcp:127.0.0.1:0-:80',

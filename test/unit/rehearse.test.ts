@@ -13,6 +13,7 @@ import { cloudConfigFiles, curtinConfig } from '../../src/rehearse/curtin-config
 import { bootFailure } from '../../src/rehearse/failure.ts';
 import { judge } from '../../src/rehearse/guest-checks.ts';
 import { newIdentity } from '../../src/rehearse/identity.ts';
+import { guestUrl, machineNetwork, type RehearsalNetwork } from '../../src/rehearse/network.ts';
 import { rehearse } from '../../src/rehearse/rehearse.ts';
 import { planStorage } from '../../src/rehearse/storage-layout.ts';
 
@@ -105,7 +106,7 @@ describe('an artifact is read to its end', () => {
 
 describe('what MAAS would send', () => {
   const token = { consumerKey: 'ck', tokenKey: 'tk', tokenSecret: 'ts' };
-  const service = { guestUrl: 'http://10.0.2.2:1234', systemId: 'abc123', token };
+  const service = { guestUrl: 'http://10.0.2.2:1234', systemId: 'abc123', token, network: 'open' } as const;
   const storage = planStorage('flat', 'uefi', 8 * GIB);
   const base = { service, imageUrl: 'http://10.0.2.2:1234/images/x/root.tgz', storage, dependencies: true } as const;
 
@@ -146,6 +147,19 @@ describe('what MAAS would send', () => {
     const config = curtinConfig({ ...base, filetype: 'tgz', baseOs: 'rhel' });
     expect(config.network.version).toBe(1);
     expect(Object.keys(config.late_commands as object)).toEqual(['98-validate-custom-image-has-cloud-init', 'maas']);
+  });
+
+  test('a private network has the metadata and no resolver, an open one the host', () => {
+    const network = (kind: RehearsalNetwork, baseOs: string): unknown =>
+      curtinConfig({ ...base, service: { ...service, network: kind }, filetype: 'tgz', baseOs }).network;
+    expect(JSON.stringify(network('open', 'ubuntu'))).toContain('"nameservers":{"addresses":["10.0.2.3"]');
+    expect(JSON.stringify(network('private', 'ubuntu'))).toContain('"nameservers":{"addresses":[]');
+    expect(JSON.stringify(network('private', 'rhel'))).not.toContain('10.0.2.3');
+    expect(guestUrl('open', 1234)).toBe('http://10.0.2.2:1234');
+    expect(guestUrl('private', 1234)).toBe('http://10.0.2.100:5248');
+    expect(machineNetwork('open', 1234)).toEqual({ network: 'user' });
+    const services = [{ address: '10.0.2.100', port: 5248, hostPort: 1234 }];
+    expect(machineNetwork('private', 1234)).toEqual({ network: 'private', services });
   });
 
   test('the layouts fill the disk and mount the root first', () => {

@@ -1,8 +1,10 @@
+import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { UsageError } from '../../errors.ts';
 import { parseSize } from '../../formats/human.ts';
 import type { AcceleratorPolicy } from '../../machine/accelerator.ts';
 import type { Arch } from '../../machine/arch.ts';
+import type { RehearseReport } from '../../rehearse/report.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 
 interface Flags {
@@ -17,8 +19,11 @@ interface Flags {
   readonly arch: Arch | undefined;
   readonly 'base-image': string | undefined;
   readonly user: string | undefined;
+  readonly network: 'private' | 'open';
   readonly console: boolean;
   readonly 'keep-disk': boolean;
+  readonly report: 'text' | 'json' | 'junit';
+  readonly output: string | undefined;
   readonly accelerator: AcceleratorPolicy;
 }
 
@@ -48,8 +53,19 @@ export const rehearseVerb: Verb<Flags> = {
         arch: { choices: ['amd64', 'arm64'] as const, describe: 'by the record of the artifact; amd64' },
         'base-image': { type: 'string', describe: 'what MAAS is told, as ubuntu/jammy; by the record' },
         user: { type: 'string', describe: 'account that is given the key; rehearsal' },
+        network: {
+          choices: ['private', 'open'] as const,
+          default: 'private' as const,
+          describe: 'metadata alone, or what this host reaches, for an image that needs packages at its first boot',
+        },
         console: { type: 'boolean', default: true, describe: 'tell the installed boot loader of the serial console' },
         'keep-disk': { type: 'boolean', default: false, describe: 'keep the deployed disk with the evidence' },
+        report: {
+          choices: ['text', 'json', 'junit'] as const,
+          default: 'text' as const,
+          describe: 'form of the report',
+        },
+        output: { type: 'string', describe: 'file for the report; standard output by default' },
         accelerator: {
           choices: ['auto', 'require', 'tcg'] as const,
           default: 'auto' as const,
@@ -58,11 +74,10 @@ export const rehearseVerb: Verb<Flags> = {
       }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
     const { rehearse } = await import('../../rehearse/rehearse.ts');
-    const { rehearseText } = await import('../../rehearse/report-text.ts');
-    const { artifact, storage, firmware, curtin, filetype, arch, user, accelerator } = flags;
+    const { artifact, storage, firmware, curtin, filetype, arch, user, network, accelerator } = flags;
     const report = await rehearse(
       {
-        ...{ artifact, layout: storage, firmware, curtin, filetype, arch, user, accelerator },
+        ...{ artifact, layout: storage, firmware, curtin, filetype, arch, user, network, accelerator },
         secureBoot: flags['secure-boot'],
         disk: size('disk', flags.disk),
         memory: size('memory', flags.memory),
@@ -72,9 +87,22 @@ export const rehearseVerb: Verb<Flags> = {
       },
       context,
     );
-    return { data: report, text: rehearseText(report), ...(report.passed ? {} : { exitCode: 8 }) };
+    return { data: report, text: await writtenReport(flags, report), ...(report.passed ? {} : { exitCode: 8 }) };
   },
 };
+
+/** The report for standard output, or where it was written. */
+async function writtenReport({ report: form, output }: Flags, report: RehearseReport): Promise<string> {
+  const { rehearseText } = await import('../../rehearse/report-text.ts');
+  const { rehearseJunit } = await import('../../rehearse/report-junit.ts');
+  const text = rehearseText(report);
+  const forms = { text: () => text, json: () => JSON.stringify(report, null, 2), junit: () => rehearseJunit(report) };
+  const written = forms[form]().trimEnd();
+  if (output === undefined) return written;
+  const { writeWhole } = await import('../../pack/sink.ts');
+  const { path } = await writeWhole(resolve(output), `${written}\n`);
+  return `${text}\nreport: ${path}`;
+}
 
 function size(flag: string, text: string): number {
   const bytes = parseSize(text);

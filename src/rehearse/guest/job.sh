@@ -23,10 +23,10 @@ prepare() {
     [ ! -d /sys/firmware/efi ] || mount -t efivarfs efivarfs /sys/firmware/efi/efivars
     [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
     ip link set lo up
-    ip address add 10.0.2.15/24 dev eth0
+    ip address add "$ADDRESS" dev eth0
     ip link set eth0 up
-    ip route add default via 10.0.2.2
-    echo 'nameserver 10.0.2.3' >/etc/resolv.conf
+    ip route add default via "$GATEWAY"
+    echo "${RESOLVER:+nameserver $RESOLVER}" >/etc/resolv.conf
     hostname ephemeral
     /lib/systemd/systemd-udevd --daemon
     udevadm trigger --action=add

@@ -1,4 +1,5 @@
 /** JUnit's XML, which build servers show: a suite for each artifact, a case for each rule. */
+import { escapeXml as escaped } from '../../formats/xml.ts';
 import type { Finding, VerifyReport } from '../judge.ts';
 
 /** Warnings are told in the output of their case, and do not fail it. */
@@ -47,14 +48,4 @@ function told(findings: readonly Finding[]): string {
   );
   const [first] = findings;
   return [...lines, `why: ${first?.why ?? ''}`, `mend: ${first?.mend ?? ''}`].join('\n');
-}
-
-/** For XML 1.0, which has no place for control characters. */
-function escaped(text: string): string {
-  return text
-    .replace(/[^\t\n\r\x20-\ud7ff\ue000-\ufffd]/g, '?')
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;');
 }
