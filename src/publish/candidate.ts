@@ -155,7 +155,10 @@ async function readRecord(path: string): Promise<RecordFile | undefined> {
   try {
     return JSON.parse(text) as RecordFile;
   } catch (cause) {
-    throw new PublishError('publish.record', `Cannot read ${path}${RECORD}: it is not JSON`, { cause });
+    throw new PublishError('publish.record', `Cannot read ${path}${RECORD}: it is no JSON`, {
+      hint: 'Remove it, and say --name, --title, --architecture, --base-image and --filetype.',
+      cause,
+    });
   }
 }
 

@@ -83,7 +83,10 @@ async function readRecord(path: string): Promise<Recorded> {
     const json = JSON.parse(text) as Record<string, unknown>;
     return Object.fromEntries(Object.entries(json).filter(([, value]) => typeof value === 'string')) as Recorded;
   } catch (cause) {
-    throw new UsageError('rehearse.record', `Cannot read ${path}: it is no JSON`, { cause });
+    throw new UsageError('rehearse.record', `Cannot read ${path}: it is no JSON`, {
+      hint: 'Remove it, and say --filetype, --arch and --base-image where they are not the usual ones.',
+      cause,
+    });
   }
 }
 

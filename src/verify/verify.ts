@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { FormatError, isComposeError, UsageError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import type { Machine } from '../formats/executable.ts';
+import { fileProblem } from '../host/file-problem.ts';
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
 import type { MaasEntry } from '../pack/records.ts';
 import { collectDisk } from './disk-facts.ts';
@@ -25,7 +26,7 @@ export interface VerifyOptions extends VerifySettings {
 /**
  * Holds an artifact of any tool against what MAAS and curtin will do with it, and looks for what must not ship. It is read
  * once; nothing of it is run, and no root is needed.
- * @throws FormatError `verify.record`; UsageError `verify.unreadable`, `verify.filetype`, `verify.target`, `verify.rule`, `verify.reason`.
+ * @throws UsageError `verify.unreadable`, `verify.record`, `verify.filetype`, `verify.target`, `verify.rule`, `verify.reason`.
  *   What is wrong with the artifact, damage too, is in the report
  */
 export async function verify(options: VerifyOptions, context: Context): Promise<VerifyReport> {
@@ -139,7 +140,7 @@ interface Recorded {
   readonly maas: Partial<MaasEntry>;
 }
 
-/** What `compose pack` wrote beside the artifact. @throws FormatError `verify.record` */
+/** What `compose pack` wrote beside the artifact. @throws UsageError `verify.record` */
 async function readRecord(path: string): Promise<Recorded | undefined> {
   const file = `${path}.maas.json`;
   let text: string;
@@ -147,7 +148,7 @@ async function readRecord(path: string): Promise<Recorded | undefined> {
     text = await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new FormatError('verify.record', `Cannot read ${file}: ${(error as Error).message}`, { cause: error });
+    throw new UsageError('verify.record', `Cannot read ${file}: ${fileProblem(error)}`, { cause: error });
   }
   try {
     const record = JSON.parse(text) as Record<string, unknown>;
@@ -164,7 +165,7 @@ async function readRecord(path: string): Promise<Recorded | undefined> {
       maas: Object.fromEntries(entries),
     };
   } catch (cause) {
-    throw new FormatError('verify.record', `Cannot read ${file}: it is no JSON`, {
+    throw new UsageError('verify.record', `Cannot read ${file}: it is no JSON`, {
       hint: 'Remove it, and tell --filetype, --name and the others.',
       cause,
     });

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -106,6 +106,38 @@ test(
     expect(report.evidence.deploySerial).toBeUndefined();
   },
   MINUTES,
+);
+
+/** Reads the configuration as curtin does, and cannot go on. */
+const STUB = `#!/bin/sh
+echo "called with $*"
+exec python3 - "$4" <<'PYTHON'
+import json, sys, os
+config = json.load(open(sys.argv[1]))
+print("source", config["sources"]["00_image"]["type"], "for the disk", config["storage"]["config"][0]["serial"])
+print("beside it", sorted(os.listdir(os.environ["PYTHONPATH"])))
+sys.exit(3)
+PYTHON
+`;
+
+test(
+  'with a source tree of curtin that one deploys, by what MAAS would send, and its failure is told with its log',
+  async () => {
+    const tree = place();
+    mkdirSync(join(tree, 'bin'));
+    mkdirSync(join(tree, 'curtin'));
+    writeFileSync(join(tree, 'bin/curtin'), STUB, { mode: 0o755 });
+    const report = await rehearsed(await rehearsalTgz(place()), { curtin: tree });
+    expect(report.failure, told(report)).toMatchObject({
+      code: 'rehearse.curtin',
+      message: 'Cannot deploy: curtin install ended with 3',
+    });
+    const log = String(report.failure?.evidence.log);
+    expect(log).toContain('called with -v install -c /run/job/config.json');
+    expect(log).toContain('source tgz for the disk REHEARSAL-TARGET');
+    expect(log).toContain("beside it ['bin', 'curtin']");
+  },
+  5 * MINUTES,
 );
 
 test(
