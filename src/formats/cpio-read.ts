@@ -17,12 +17,14 @@ export interface CpioEntry {
   readonly content: Uint8Array;
 }
 
-const HEADER = 110;
+/** Of a member, before its name. */
+export const HEADER_LENGTH = 110;
 const FIELD = 8;
 const MAX_NAME = 4096;
 /** newc, and newc with a sum over the content. */
 const MAGICS = ['070701', '070702'];
-const TRAILER = 'TRAILER!!!';
+/** Name of the member that ends an archive. */
+export const TRAILER = 'TRAILER!!!';
 /** By the highest four bits of st_mode. */
 const KINDS: Readonly<Record<number, CpioEntry['kind']>> = { 4: 'directory', 8: 'file', 10: 'symlink' };
 const latin1 = new TextDecoder('latin1');
@@ -84,16 +86,12 @@ function member(bytes: Uint8Array, at: number): { entry: CpioEntry; end: number 
     }
     return bytes.subarray(from, from + length);
   };
-  const digits = latin1.decode(take(at, HEADER)).slice(6);
-  if (!/^[0-9a-f]+$/i.test(digits)) throw damaged(at, 'its header is not hexadecimal');
-  const field = (index: number): number => Number.parseInt(digits.slice(index * FIELD, (index + 1) * FIELD), 16);
-  const [size, nameSize, mode] = [field(6), field(11), field(1)];
-  if (nameSize === 0 || nameSize > MAX_NAME) throw damaged(at, `its name has ${nameSize} bytes`);
-  const name = take(at + HEADER, nameSize);
-  if (name.indexOf(0) !== nameSize - 1) throw damaged(at, 'its name does not end where it should');
-  const contentAt = aligned(at + HEADER + nameSize);
+  take(at, HEADER_LENGTH);
+  const { size, nameSize, mode, field } = cpioHeader(bytes, at, at);
+  const path = cpioName(take(at + HEADER_LENGTH, nameSize), at);
+  const contentAt = aligned(at + HEADER_LENGTH + nameSize);
   const entry = {
-    path: utf8.decode(name.subarray(0, -1)),
+    path,
     kind: KINDS[mode >>> 12] ?? 'other',
     mode: mode & 0o7777,
     uid: field(2),
@@ -104,6 +102,30 @@ function member(bytes: Uint8Array, at: number): { entry: CpioEntry; end: number 
     content: take(contentAt, size),
   } as const;
   return { entry, end: aligned(contentAt + size) };
+}
+
+/**
+ * What the header at `at` says. `field` gives another of its numbers by its index.
+ * @param place of the member, for the error
+ * @throws FormatError `cpio.damaged`
+ */
+export function cpioHeader(
+  bytes: Uint8Array,
+  at: number,
+  place: number,
+): { readonly size: number; readonly nameSize: number; readonly mode: number; field(index: number): number } {
+  const digits = latin1.decode(bytes.subarray(at, at + HEADER_LENGTH)).slice(6);
+  if (!/^[0-9a-f]+$/i.test(digits)) throw damaged(place, 'its header is not hexadecimal');
+  const field = (index: number): number => Number.parseInt(digits.slice(index * FIELD, (index + 1) * FIELD), 16);
+  const [size, nameSize, mode] = [field(6), field(11), field(1)];
+  if (nameSize === 0 || nameSize > MAX_NAME) throw damaged(place, `its name has ${nameSize} bytes`);
+  return { size, nameSize, mode, field };
+}
+
+/** The name in the bytes after a header. @param place of the member, for the error @throws FormatError `cpio.damaged` */
+export function cpioName(bytes: Uint8Array, place: number): string {
+  if (bytes.indexOf(0) !== bytes.length - 1) throw damaged(place, 'its name does not end where it should');
+  return utf8.decode(bytes.subarray(0, -1));
 }
 
 function aligned(at: number): number {

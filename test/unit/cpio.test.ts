@@ -8,6 +8,7 @@ import { isComposeError } from '../../src/errors.ts';
 import { quietContext } from '../../src/events.ts';
 import { cpioMembers, writeCpio } from '../../src/formats/cpio.ts';
 import { readCpio } from '../../src/formats/cpio-read.ts';
+import { CpioScan } from '../../src/formats/cpio-scan.ts';
 import { appendToInitrd } from '../../src/seed/initrd.ts';
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -111,6 +112,47 @@ test('damaged archives are read or refused', () => {
     }
   }
   expect(refused).toBeGreaterThan(1000);
+});
+
+test('an archive that comes in pieces tells the same paths as a whole one, damaged or not', () => {
+  const archive = Buffer.concat([
+    writeCpio([
+      { path: 'a/b/c', content: text('some content') },
+      { path: 'link', symlink: 'a/b/c' },
+    ]),
+    Buffer.alloc(512),
+    writeCpio([{ path: 'empty' }, { path: 'z'.repeat(300), content: new Uint8Array(5000) }]),
+  ]);
+  const next = random(70702);
+  const whole = (bytes: Uint8Array): string[] => readCpio(bytes).map(({ path }) => path);
+  const inPieces = (bytes: Uint8Array): string[] => {
+    const paths: string[] = [];
+    const scan = new CpioScan((path) => paths.push(path));
+    for (let at = 0; at < bytes.length; ) {
+      const length = 1 + (next() % 700);
+      scan.take(bytes.subarray(at, at + length));
+      at += length;
+    }
+    scan.end();
+    return paths;
+  };
+  const outcome = (read: (bytes: Uint8Array) => string[], bytes: Uint8Array): unknown => {
+    try {
+      return read(bytes);
+    } catch (error) {
+      if (!isComposeError(error)) throw error;
+      return 'refused';
+    }
+  };
+  expect(inPieces(archive)).toEqual(whole(archive));
+  let refused = 0;
+  for (let round = 0; round < 2000; round++) {
+    const bytes = mutate(archive, next);
+    const told = outcome(inPieces, bytes);
+    expect(told).toEqual(outcome(whole, bytes));
+    if (told === 'refused') refused++;
+  }
+  expect(refused).toBeGreaterThan(300);
 });
 
 test('what is appended lies behind the vendor bytes, aligned, and zeros are between', async () => {
