@@ -58,6 +58,8 @@ test('the values of the library, no more and no fewer', () => {
       "planDifferences",
       "quietContext",
       "rehearse",
+      "rehearseJunit",
+      "rehearseText",
       "runInstaller",
       "runningRuns",
       "sarif",

@@ -10,11 +10,13 @@ import { quietContext } from '../../src/events.ts';
 import { packageRoot } from '../../src/host/built-module.ts';
 import { describeArtifact, readToEnd } from '../../src/rehearse/artifact.ts';
 import { cloudConfigFiles, curtinConfig } from '../../src/rehearse/curtin-config.ts';
-import { bootFailure } from '../../src/rehearse/failure.ts';
+import { bootFailure, STAGES } from '../../src/rehearse/failure.ts';
 import { judge } from '../../src/rehearse/guest-checks.ts';
 import { newIdentity } from '../../src/rehearse/identity.ts';
 import { guestUrl, machineNetwork, type RehearsalNetwork } from '../../src/rehearse/network.ts';
 import { rehearse } from '../../src/rehearse/rehearse.ts';
+import type { RehearseReport } from '../../src/rehearse/report.ts';
+import { rehearseJunit } from '../../src/rehearse/report-junit.ts';
 import { planStorage } from '../../src/rehearse/storage-layout.ts';
 
 const GIB = 1024 ** 3;
@@ -228,6 +230,56 @@ describe('the deployed system is judged', () => {
       'failed units',
       'cloud-init',
     ]);
+  });
+});
+
+describe('the report for a build server', () => {
+  const stage = (name: string, state: string, ms = 1500) => ({ stage: name, start: 0, ms, state });
+  const report = (change: object): RehearseReport =>
+    ({
+      ...{ version: 1, artifact: 'a<b>.tar.gz', filetype: 'tgz', arch: 'amd64', firmware: 'uefi', layout: 'lvm' },
+      ...{ passed: true, stages: STAGES.map((name) => stage(name, 'passed')), checks: [], remarks: [], ms: 60_000 },
+      ...{ evidence: { folder: '/runs/x' }, ...change },
+    }) as unknown as RehearseReport;
+  /** Another reader of XML; it ends with an error where it is none. */
+  const read = (xml: string): Record<string, unknown> => {
+    const look = `
+import json, sys, xml.etree.ElementTree as tree
+suite = tree.fromstring(sys.stdin.buffer.read()).find("testsuite")
+cases = {c.get("name"): [c.get("time"), c[0].tag if len(c) else "passed", c[0].get("message") if len(c) else "", (c[0].text or "") if len(c) else ""] for c in suite}
+print(json.dumps({**suite.attrib, "cases": cases}))`;
+    return JSON.parse(execFileSync('python3', ['-c', look], { input: xml, encoding: 'utf8' }));
+  };
+
+  test('has a case for each stage and check, with its time', () => {
+    const checks = [{ name: 'kernel', state: 'passed', found: '6.1', expected: '6.1', code: 'rehearse.kernel' }];
+    const suite = read(rehearseJunit(report({ checks })));
+    expect(suite).toMatchObject({
+      name: 'a<b>.tar.gz uefi lvm',
+      tests: '16',
+      failures: '0',
+      skipped: '0',
+      time: '60.000',
+    });
+    expect(suite.cases).toMatchObject({
+      'stage: boot': ['1.500', 'passed', '', ''],
+      'check: kernel': [null, 'passed', '', ''],
+    });
+  });
+
+  test('tells the stage that failed, why, and which were not reached', () => {
+    const failed = {
+      ...{ stage: 'boot', code: 'rehearse.emergency', message: 'Cannot deploy: "x" & more', hint: 'Look at fstab.' },
+      evidence: { serial: ['line\u001b[0m one', '<two>'] },
+    };
+    const stages = [stage('artifact', 'passed'), stage('boot', 'failed')];
+    const suite = read(rehearseJunit(report({ passed: false, failure: failed, stages })));
+    expect(suite).toMatchObject({ tests: '15', failures: '1', skipped: '13' });
+    const cases = suite.cases as Record<string, string[]>;
+    expect(cases['stage: login']).toEqual([null, 'skipped', 'not reached', '']);
+    expect(cases['stage: boot']?.slice(1, 3)).toEqual(['failure', 'Cannot deploy: "x" & more']);
+    for (const fact of ['code: rehearse.emergency', '<two>', 'next: Look at fstab.', 'evidence: /runs/x'])
+      expect(cases['stage: boot']?.[3]).toContain(fact);
   });
 });
 
