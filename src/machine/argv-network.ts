@@ -35,12 +35,14 @@ export function networkArgv(spec: MachineSpec): string[] {
 
 /**
  * A service as `guestfwd` takes it. To a character device QEMU keeps one connection for all of the guest's; a command it
- * starts for each. It splits the command as a shell does (g_shell_parse_argv).
+ * starts for each. It splits the command as a shell does (g_shell_parse_argv); an older libslirp at spaces alone, so that only
+ * what needs quotes has them.
  */
 function relay({ address, port, hostPort }: GuestService): string {
   const program = fileURLToPath(builtModule(import.meta.url, './service-relay.js'));
-  const words = [process.execPath, program].map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
-  return `tcp:${address}:${port}-cmd:${words.join(' ')} ${hostPort}`;
+  const quoted = (word: string): string =>
+    /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return `tcp:${address}:${port}-cmd:${[process.execPath, program, String(hostPort)].map(quoted).join(' ')}`;
 }
 
 /** The forwards in QEMU's answer to `info usernet`. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { packageRoot } from '../../src/host/built-module.ts';
 import { ARCHITECTURES } from '../../src/machine/arch.ts';
 import { type MachineRun, machineArgv } from '../../src/machine/argv.ts';
 import { boundForwards } from '../../src/machine/argv-network.ts';
@@ -105,7 +106,7 @@ const FORMS: readonly (readonly [what: string, spec: Partial<MachineSpec>, has: 
   [
     'a network without a way out',
     { ssh: true, network: 'private', services: [{ address: '10.0.2.100', port: 80, hostPort: 4711 }] },
-    `-netdev user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22,guestfwd=tcp:10.0.2.100:80-cmd:'${process.execPath}' '`,
+    `-netdev user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22,guestfwd=tcp:10.0.2.100:80-cmd:${process.execPath} ${packageRoot()}/dist/src/machine/service-relay.js 4711`,
   ],
   [
     'a forward alone',
