@@ -5,8 +5,9 @@ import type { RehearseReport } from './report.ts';
 export function rehearseText(report: RehearseReport): string {
   const { artifact, filetype, firmware, secureBoot, layout, disk, curtin, stages, checks, failure, evidence } = report;
   const place = [firmware, ...(secureBoot ? ['Secure Boot'] : []), ...(layout === undefined ? [] : [layout])];
-  const steps = curtin === 'built-in' ? 'built-in steps' : `curtin of ${curtin}`;
-  const lines = [`${artifact}: ${filetype} onto ${humanSize(disk)}, ${place.join(', ')}, ${steps}`, ''];
+  const steps = [curtin === 'built-in' ? 'curtin played by compose' : `curtin of ${curtin}`];
+  if (report.hooks !== undefined) steps.push(report.hooks === 'own' ? "the image's own hooks" : 'built-in hooks');
+  const lines = [`${artifact}: ${filetype} onto ${humanSize(disk)}, ${[...place, ...steps].join(', ')}`, ''];
   lines.push(
     ...columns(
       stages.map(({ stage, start, ms, state, detail }) => {
