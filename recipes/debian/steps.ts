@@ -80,6 +80,13 @@ const GROW_ROOT = `#!/bin/sh -eu
 systemctl enable grow-root.service
 `;
 
+/** A snapshot of the volume has the same UUID; a name is only one's. */
+const ROOT_BY_NAME = `#!/bin/sh -eu
+volume=$(findmnt --noheadings --output SOURCE /)
+sed -i "s#^UUID=[^ ]* / #$volume / #" /etc/fstab
+grep -q "^/dev/mapper/[^ ]* / " /etc/fstab
+`;
+
 export function debianSteps({ codename, security, mirrored }: Release): Steps {
   const env = { SUITE: codename, SECURITY: security, SECURITY_MIRROR: '${security_mirror}' };
   const archived: Steps = [
@@ -118,6 +125,7 @@ export function debianSteps({ codename, security, mirrored }: Release): Steps {
 
 /** For a root on LVM; cloud-init grows one that is in a partition. */
 export const LVM_STEPS: Steps = [
+  { name: 'root by the name of its volume', sources: ['packages'], shell: { script: ROOT_BY_NAME } },
   { name: 'growing of the root', upload: { from: file('grow-root'), to: '/usr/local/sbin/grow-root', mode: '0755' } },
   {
     name: 'growing at the first boot',

@@ -114,10 +114,23 @@ export function fstab(rootDevice: string): string {
   return `${rootDevice} / ext4 errors=remount-ro 0 1\nLABEL=EFI /boot/efi vfat umask=0077,nofail 0 2\n`;
 }
 
-/** Boots the kernel Debian's own links name; replaced by update-grub in the guest. The last console is /dev/console. */
-export function grubConfig(arch: Arch, rootUuid: string, rootDevice: string): string {
+/**
+ * Boots the kernel Debian's own links name; replaced by update-grub in the guest. The last console is /dev/console.
+ * @param rootVolume name of a logical volume that holds the root on some disks, as GRUB and as the kernel write it
+ */
+export function grubConfig(
+  arch: Arch,
+  rootUuid: string,
+  rootDevice: string,
+  rootVolume?: { readonly grub: string; readonly kernel: string },
+): string {
+  // The initrd of older releases activates a volume that is named, and none for a UUID.
+  const choice =
+    rootVolume &&
+    `if [ "$root" = "${rootVolume.grub}" ]; then device="${rootVolume.kernel}"; else device="${rootDevice}"; fi\n`;
+  const device = choice === undefined ? rootDevice : '$device';
   return `search --no-floppy --fs-uuid --set=root ${rootUuid}
-linux /vmlinuz root=${rootDevice} ro console=tty0 console=${BOARDS[arch].console},115200
+${choice ?? ''}linux /vmlinuz root=${device} ro console=tty0 console=${BOARDS[arch].console},115200
 initrd /initrd.img
 boot
 `;

@@ -17,10 +17,8 @@ export interface BaseDiskLayout {
   readonly esp: DiskRange;
   /** Where GRUB's core image for BIOS goes; a PC only. */
   readonly biosBoot: DiskRange | undefined;
-  /** Of the root file system. */
+  /** Of the root file system; the same for every layout, so that a disk of one layout is made of another's by its head alone. */
   readonly root: DiskRange;
-  /** The root as the kernel's command line and /etc/fstab name it. */
-  readonly rootDevice: string;
   /** Bytes in front of the root file system that make its partition a physical volume. */
   readonly lvm: { readonly start: number; readonly head: Uint8Array } | undefined;
 }
@@ -32,6 +30,8 @@ const ESP: DiskRange = { start: MIB, size: 64 * MIB };
 /** Names that every machine deployed from an image has: LVM knows a group by its name. */
 const GROUP = 'system';
 const VOLUME = 'root';
+/** The volume of the root as GRUB and the kernel name it. */
+export const ROOT_VOLUME = { grub: `lvm/${GROUP}-${VOLUME}`, kernel: `/dev/mapper/${GROUP}-${VOLUME}` } as const;
 /** The time a group was made is in its metadata; the same inputs give the same disk. */
 const CREATED = 1_700_000_000;
 
@@ -44,26 +44,23 @@ export function baseDiskLayout(
   seeded: (name: string) => string,
 ): BaseDiskLayout {
   const end = Math.floor(gptUsable({ diskSize: size }).end / MIB) * MIB;
-  const last: DiskRange = { start: ESP.start + ESP.size, size: end - ESP.start - ESP.size };
+  const volume: DiskRange = { start: ESP.start + ESP.size, size: end - ESP.start - ESP.size };
+  const { head, root } = physicalVolume(volume, seeded);
   const biosBoot = arch === 'amd64' ? BIOS_BOOT : undefined;
-  const lvm = layout === 'lvm' ? physicalVolume(last, seeded) : undefined;
-  const type = lvm === undefined ? GPT_TYPE.linux : GPT_TYPE.linuxLvm;
+  const lvm = layout === 'lvm' ? { start: volume.start, head } : undefined;
+  const last: Omit<GptPartition, 'guid'> =
+    lvm === undefined
+      ? { start: root.start, size: end - root.start, type: GPT_TYPE.linux, name: 'root' }
+      : { ...volume, type: GPT_TYPE.linuxLvm, name: 'lvm' };
   const partitions: GptPartition[] = [
     { ...ESP, number: 1, type: GPT_TYPE.efiSystem, guid: seeded('esp'), name: 'ESP' },
     // The last one: it is the one that grows.
-    { ...last, number: 2, type, guid: seeded('part'), name: lvm === undefined ? 'root' : 'lvm' },
+    { ...last, number: 2, guid: seeded('part') },
   ];
   if (biosBoot !== undefined) {
     partitions.push({ ...biosBoot, number: 14, type: GPT_TYPE.biosBoot, guid: seeded('bios'), name: 'BIOS' });
   }
-  return {
-    partitions,
-    esp: ESP,
-    biosBoot,
-    root: lvm?.root ?? { start: last.start, size: Math.floor(last.size / 4096) * 4096 },
-    rootDevice: lvm === undefined ? `UUID=${seeded('root')}` : `/dev/mapper/${GROUP}-${VOLUME}`,
-    lvm: lvm && { start: last.start, head: lvm.head },
-  };
+  return { partitions, esp: ESP, biosBoot, root, lvm };
 }
 
 function physicalVolume(partition: DiskRange, seeded: (name: string) => string): { head: Uint8Array; root: DiskRange } {

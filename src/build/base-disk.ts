@@ -14,7 +14,7 @@ import { SingleFlight } from '../host/single-flight.ts';
 import type { Arch } from '../machine/arch.ts';
 import type { DiskLayout } from '../recipe/schema.ts';
 import { coreConfig, espFiles, fstab, grubConfig, grubStub, hookScript, MKE2FS_CONF } from './base-disk-files.ts';
-import { type BaseDiskLayout, baseDiskLayout } from './base-disk-layout.ts';
+import { type BaseDiskLayout, baseDiskLayout, type DiskRange, ROOT_VOLUME } from './base-disk-layout.ts';
 
 export interface BaseDiskOptions {
   /** Another one than the host's needs its user emulation (qemu-user-static through binfmt_misc). */
@@ -36,7 +36,10 @@ export interface BaseDisk {
 }
 
 /** Raised whenever the files or steps below change what comes out. */
-const RECIPE_VERSION = 5;
+const RECIPE_VERSION = 6;
+
+/** Bytes of a disk's first sector that are program. */
+const BOOT_CODE = 440;
 
 /** By the disk that is made. */
 const disks = new SingleFlight<BaseDisk>();
@@ -45,34 +48,37 @@ const disks = new SingleFlight<BaseDisk>();
  * A bootable disk of a Debian suite made on this host without root and without loop devices: mmdebstrap fills a tree,
  * `mke2fs -d` makes the root file system inside mmdebstrap's own (fake) root, where owners are right, mtools fills the ESP
  * with the distribution's signed shim and GRUB, our own GPT holds both, and on a PC GRUB for BIOS. LVM's metadata are our own
- * too. Kept in the cache by the digest of its inputs, which
- * include the archive's Release file: a suite that moved on is built anew. Several that want the same disk at once share it.
+ * too. Kept in the cache by the digest of its inputs, which include the archive's Release file: a suite that moved on is built
+ * anew. Several that want the same disk at once share it. A disk with LVM is made of the one without, which is kept as well.
  * @throws HostError `tool.missing`, `tool.failed`
  */
 export async function composeBaseDisk(options: BaseDiskOptions, context: Context): Promise<BaseDisk> {
   const key = await inputKey(options, context);
   const folder = join(cacheFolder(), 'base');
-  const final = join(folder, `${options.suite}-${options.arch}-${key.slice(0, 24)}.qcow2`);
   await makeFolder(folder);
-  return disks.run(final, '', (shared) => cachedDisk(options, key, final, shared), context);
+  const cached = (layout: DiskLayout, make: MakeRaw, context: Context): Promise<BaseDisk> => {
+    const final = join(folder, `${options.suite}-${options.arch}-${layout}-${key.slice(0, 24)}.qcow2`);
+    return disks.run(final, '', (shared) => cachedDisk(final, key, make, shared), context);
+  };
+  const flat: MakeRaw = (raw, work, shared) => makeFlat({ ...options, layout: 'flat' }, key, raw, work, shared);
+  if (options.layout === 'flat') return cached('flat', flat, context);
+  const lvm: MakeRaw = async (raw, _work, shared) => {
+    const { path } = await cached('flat', flat, shared);
+    await run('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', path, raw], shared);
+    await changeLayout(raw, options, key);
+  };
+  return cached(options.layout, lvm, context);
 }
 
+/** Makes the raw disk; `work` is a folder for files on the way. */
+type MakeRaw = (raw: string, work: string, context: Context) => Promise<void>;
+
 /** The disk at its place in the cache, made when it is not there yet. */
-async function cachedDisk(options: BaseDiskOptions, key: string, final: string, context: Context): Promise<BaseDisk> {
+async function cachedDisk(final: string, key: string, make: MakeRaw, context: Context): Promise<BaseDisk> {
   if (existsSync(final)) return { path: final, key, fromCache: true };
   await using work = await temporaryFolder('compose-base-');
-  // mmdebstrap's hook runs as another user in unshare mode and has to write here.
-  await chmod(work.path, 0o777);
   const raw = join(work.path, 'disk.raw');
-  const uuid = (name: string): string => seededUuid(key, name);
-  await writeFile(raw, '', { mode: 0o666 });
-  await chmod(raw, 0o666);
-  await truncate(raw, options.size);
-  const layout = baseDiskLayout(options, uuid);
-  const ids = { rootUuid: uuid('root'), serial: key.slice(0, 8), disk: uuid('disk') };
-  await fillTree({ ...options, place: layout }, work.path, raw, ids.rootUuid, context);
-  await fillEsp({ arch: options.arch, esp: layout.esp, ...ids }, work.path, raw, context);
-  await writeHead(raw, { size: options.size, guid: ids.disk, layout }, await grubImages(work.path));
+  await make(raw, work.path, context);
   const partial = `${final}.partial-${process.pid}`;
   using _held = reapPath(partial);
   try {
@@ -84,7 +90,40 @@ async function cachedDisk(options: BaseDiskOptions, key: string, final: string, 
   return { path: final, key, fromCache: false };
 }
 
-async function inputKey(options: BaseDiskOptions, context: Context): Promise<string> {
+async function makeFlat(
+  options: BaseDiskOptions,
+  key: string,
+  raw: string,
+  work: string,
+  context: Context,
+): Promise<void> {
+  // mmdebstrap's hook runs as another user in unshare mode and has to write here.
+  await chmod(work, 0o777);
+  await writeFile(raw, '', { mode: 0o666 });
+  await chmod(raw, 0o666);
+  await truncate(raw, options.size);
+  const { layout, guid, rootUuid } = placed(options, key);
+  await fillTree({ ...options, root: layout.root }, work, raw, rootUuid, context);
+  await fillEsp({ arch: options.arch, esp: layout.esp, rootUuid, serial: key.slice(0, 8) }, work, raw, context);
+  await writeHead(raw, { size: options.size, guid, layout }, await embeddedGrub(work, layout));
+}
+
+/** Root, ESP and GRUB for BIOS lie at the same places in every layout. */
+async function changeLayout(raw: string, options: BaseDiskOptions, key: string): Promise<void> {
+  const { layout, guid } = placed(options, key);
+  await using file = await open(raw, 'r');
+  const bootCode = new Uint8Array(BOOT_CODE);
+  await file.read(bootCode, 0, bootCode.length, 0);
+  await writeHead(raw, { size: options.size, guid, layout }, { bootCode });
+}
+
+function placed(options: BaseDiskOptions, key: string): { layout: BaseDiskLayout; guid: string; rootUuid: string } {
+  const uuid = (name: string): string => seededUuid(key, name);
+  return { layout: baseDiskLayout(options, uuid), guid: uuid('disk'), rootUuid: uuid('root') };
+}
+
+/** Of all that goes into the file systems, which are the same in every layout. */
+async function inputKey({ layout: _layout, ...options }: BaseDiskOptions, context: Context): Promise<string> {
   const [mmdebstrap, mke2fs] = await Promise.all([
     run('mmdebstrap', ['--version'], context),
     run('mke2fs', ['-V'], context),
@@ -100,7 +139,7 @@ async function inputKey(options: BaseDiskOptions, context: Context): Promise<str
 }
 
 /** Digest of the suite's Release file, which names the digest of every package. */
-async function releaseDigest(options: BaseDiskOptions, context: Context): Promise<string> {
+async function releaseDigest(options: Pick<BaseDiskOptions, 'mirror' | 'suite'>, context: Context): Promise<string> {
   const { EnvHttpProxyAgent, fetch } = await import('undici');
   const url = `${options.mirror}/dists/${options.suite}/InRelease`;
   try {
@@ -119,20 +158,20 @@ async function releaseDigest(options: BaseDiskOptions, context: Context): Promis
 }
 
 async function fillTree(
-  options: BaseDiskOptions & { readonly place: BaseDiskLayout },
+  options: BaseDiskOptions & { readonly root: DiskRange },
   work: string,
   raw: string,
   rootUuid: string,
   context: Context,
 ): Promise<void> {
-  const { arch, place } = options;
-  const { root, rootDevice } = place;
+  const { arch, root } = options;
+  const rootDevice = `UUID=${rootUuid}`;
   const hook = join(work, 'hook');
   const script = { arch, raw, offset: root.start, kibibytes: root.size / 1024, uuid: rootUuid, out: work };
   await writeFile(hook, hookScript(script), { mode: 0o755 });
   const files = {
     fstab: fstab(rootDevice),
-    'grub.cfg': grubConfig(arch, rootUuid, rootDevice),
+    'grub.cfg': grubConfig(arch, rootUuid, rootDevice, ROOT_VOLUME),
     'core.cfg': coreConfig(rootUuid),
     'mke2fs.conf': MKE2FS_CONF,
   };
@@ -168,36 +207,39 @@ async function fillEsp(
   for (const [from, to] of espFiles(arch, work, stub)) await mtools('mcopy', from, `::${to}`);
 }
 
-/** GRUB's images for BIOS, where the tree has them. */
-async function grubImages(work: string): Promise<{ boot: Uint8Array; core: Uint8Array } | undefined> {
+/** What goes in front of the file systems so that a PC's BIOS starts GRUB; the core image is there already where it is left out. */
+interface BiosStart {
+  readonly bootCode: Uint8Array;
+  readonly core?: Uint8Array;
+}
+
+/** GRUB for BIOS of the images that the tree has of it. */
+async function embeddedGrub(work: string, { biosBoot }: BaseDiskLayout): Promise<BiosStart | undefined> {
   const [boot, core] = [join(work, 'boot.img'), join(work, 'core.img')];
-  return existsSync(boot) ? { boot: await readFile(boot), core: await readFile(core) } : undefined;
+  if (biosBoot === undefined || !existsSync(boot)) return undefined;
+  return embedGrubBios(await readFile(boot), await readFile(core), biosBoot.start / 512, biosBoot.size);
 }
 
 /** Everything that is in no file system: partition tables, boot code, LVM's metadata. */
 async function writeHead(
   raw: string,
   { size, guid, layout }: { readonly size: number; readonly guid: string; readonly layout: BaseDiskLayout },
-  grub: Awaited<ReturnType<typeof grubImages>>,
+  bios: BiosStart | undefined,
 ): Promise<void> {
   const { biosBoot, lvm, partitions } = layout;
-  const bios = biosBoot &&
-    grub && { at: biosBoot.start, ...embedGrubBios(grub.boot, grub.core, biosBoot.start / 512, biosBoot.size) };
   const { primary, backup } = writeGpt({
     diskSize: size,
     diskGuid: guid,
     partitions,
     ...(bios !== undefined && { bootCode: bios.bootCode }),
   });
-  const file = await open(raw, 'r+');
-  try {
-    await file.write(primary, 0, primary.length, 0);
-    await file.write(backup.bytes, 0, backup.bytes.length, backup.position);
-    if (bios !== undefined) await file.write(bios.core, 0, bios.core.length, bios.at);
-    if (lvm !== undefined) await file.write(lvm.head, 0, lvm.head.length, lvm.start);
-  } finally {
-    await file.close();
+  await using file = await open(raw, 'r+');
+  await file.write(primary, 0, primary.length, 0);
+  await file.write(backup.bytes, 0, backup.bytes.length, backup.position);
+  if (biosBoot !== undefined && bios?.core !== undefined) {
+    await file.write(bios.core, 0, bios.core.length, biosBoot.start);
   }
+  if (lvm !== undefined) await file.write(lvm.head, 0, lvm.head.length, lvm.start);
 }
 
 /** A version 4 shaped UUID that depends on the inputs alone, so that the same inputs give the same disk. */

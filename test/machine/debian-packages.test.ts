@@ -1,7 +1,7 @@
 /**
  * Debian built from packages, restored onto a larger disk and booted. By default the one case that no other test has: a
- * root on LVM, of debian-12. `COMPOSE_PROVE=debian-11,debian-12,debian-13 npx vitest run test/machine/debian-packages.test.ts`
- * takes every release, layout and firmware; half an hour of emulation.
+ * root on LVM, of debian-12. `COMPOSE_PROVE=debian-13,debian-13/arm64 npx vitest run test/machine/debian-packages.test.ts`
+ * takes every layout, artifact and firmware of the releases and architectures it names; each is half an hour of emulation.
  */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BootedDisk, bootDisk } from '../../fixtures/boot-disk.ts';
 import { compose } from '../../fixtures/cli.ts';
 import { deployTree } from '../../fixtures/deploy-tree.ts';
+import { ARCHITECTURES, type Arch } from '../../src/machine/arch.ts';
 
 const run = promisify(execFile);
 const MINUTES = 60_000;
@@ -20,21 +21,36 @@ const GIB = 1024 ** 3;
 const LARGER = 5 * GIB;
 
 const wanted = (process.env.COMPOSE_PROVE ?? '').split(',').filter(Boolean);
-const RELEASES = ['debian-11', 'debian-12', 'debian-13'];
 const everything = wanted.length > 0;
+const RELEASES = ['debian-11', 'debian-12', 'debian-13'];
 const LAYOUTS = ['lvm', 'flat'] as const;
 
-for (const release of RELEASES) {
-  for (const layout of LAYOUTS) {
-    const byDefault = release === 'debian-12' && layout === 'lvm';
-    const runs = everything ? wanted.includes(release) : byDefault;
-    const why = runs ? '' : ` (skipped: COMPOSE_PROVE=${release} runs it)`;
-    describe.skipIf(!runs)(`${release} on ${layout} from packages${why}`, () => prove(release, layout));
-  }
+interface Form {
+  readonly release: string;
+  readonly arch: Arch;
+  readonly layout: (typeof LAYOUTS)[number];
 }
 
-function prove(release: string, layout: (typeof LAYOUTS)[number]): void {
-  const name = layout === 'lvm' ? `${release}-lvm-amd64` : `${release}-amd64`;
+const forms = RELEASES.flatMap((release) =>
+  ARCHITECTURES.flatMap((arch) => LAYOUTS.map((layout): Form => ({ release, arch, layout }))),
+);
+for (const form of forms) {
+  const { release, arch, layout } = form;
+  const entry = arch === 'amd64' ? release : `${release}/${arch}`;
+  const byDefault = entry === 'debian-12' && layout === 'lvm';
+  const runs = everything ? wanted.includes(entry) : byDefault;
+  const why = runs ? '' : ` (skipped: COMPOSE_PROVE=${entry} runs it)`;
+  describe.skipIf(!runs)(`${release} of ${arch} on ${layout} from packages${why}`, () => prove(form));
+}
+
+test.skipIf(!everything)('COMPOSE_PROVE names what there is', () => {
+  const known = RELEASES.flatMap((release) => [release, `${release}/arm64`]);
+  expect(wanted.filter((entry) => !known.includes(entry))).toEqual([]);
+});
+
+function prove({ release, arch, layout }: Form): void {
+  const name = layout === 'lvm' ? `${release}-lvm-${arch}` : `${release}-${arch}`;
+  const [builds, boots] = arch === 'amd64' ? [30 * MINUTES, 10 * MINUTES] : [60 * MINUTES, 20 * MINUTES];
   let folder = '';
   let out = '';
   let restored = '';
@@ -44,19 +60,20 @@ function prove(release: string, layout: (typeof LAYOUTS)[number]): void {
     out = join(folder, 'out');
     restored = join(folder, 'restored.raw');
     const formats = layout === 'lvm' ? 'ddgz' : 'tgz,ddgz';
-    const args = ['build', release, '--source', 'packages', '--layout', layout, '--format', formats, '--out', out];
-    const built = await compose([...args, '--log', 'plain'], { env: { COMPOSE_STATE: join(folder, 'state') } });
+    const what = ['build', release, '--arch', arch, '--source', 'packages', '--layout', layout];
+    const how = ['--format', formats, '--out', out, '--log', 'plain'];
+    const built = await compose([...what, ...how], { env: { COMPOSE_STATE: join(folder, 'state') } });
     if (built.status !== 0) throw new Error(`the build failed:\n${built.stderr}`);
     const artifact = join(out, `${name}.dd.gz`);
     await run('bash', ['-euc', 'zcat "$1" | dd bs=4M conv=sparse of="$2" status=none', 'bash', artifact, restored]);
-  }, 20 * MINUTES);
+  }, builds);
 
   afterAll(() => rm(folder, { recursive: true, force: true }), MINUTES);
 
   test(
     'the ddgz on a larger disk boots by UEFI until cloud-init is done, and its root has grown to the end',
     async () => {
-      await using booted = await bootDisk(restored, 'raw', { size: LARGER });
+      await using booted = await bootDisk(restored, 'raw', { arch, size: LARGER });
       await healthy(booted);
       const { stdout } = await booted.session.run('findmnt -nbo SOURCE,SIZE / && lsblk -nbdo SIZE /dev/vda2');
       const [source, size, partition] = stdout.trim().split(/\s+/);
@@ -70,28 +87,28 @@ function prove(release: string, layout: (typeof LAYOUTS)[number]): void {
       expect(again.stdout).toContain('/dev/mapper/system-root has all of /dev/vda');
       return undefined;
     },
-    10 * MINUTES,
+    boots,
   );
 
-  test.skipIf(!everything)(
+  test.skipIf(!everything || arch !== 'amd64')(
     'the ddgz boots by BIOS too',
     async () => {
-      await using booted = await bootDisk(restored, 'raw', { firmware: 'bios' });
+      await using booted = await bootDisk(restored, 'raw', { arch, firmware: 'bios' });
       await healthy(booted);
       expect((await booted.session.exec('test -e /sys/firmware/efi')).exitCode).toBe(1);
     },
-    10 * MINUTES,
+    boots,
   );
 
   test.skipIf(!everything || layout === 'lvm')(
     'the tgz, extracted as curtin does onto a disk of its own, boots until cloud-init is done',
     async () => {
       const disk = join(folder, 'deployed.raw');
-      await deployTree(join(out, `${name}.tar.gz`), disk, 4 * GIB);
-      await using booted = await bootDisk(disk, 'raw');
+      await deployTree(join(out, `${name}.tar.gz`), disk, 4 * GIB, arch);
+      await using booted = await bootDisk(disk, 'raw', { arch });
       await healthy(booted);
     },
-    10 * MINUTES,
+    boots,
   );
 }
 

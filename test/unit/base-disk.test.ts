@@ -8,7 +8,7 @@ import {
   hookScript,
   signedLoaders,
 } from '../../src/build/base-disk-files.ts';
-import { baseDiskLayout } from '../../src/build/base-disk-layout.ts';
+import { baseDiskLayout, ROOT_VOLUME } from '../../src/build/base-disk-layout.ts';
 import { parseLvmLabel } from '../../src/formats/lvm-label.ts';
 
 const UUID = '11111111-2222-4333-8444-555555555555';
@@ -55,23 +55,36 @@ const place = (arch: 'amd64' | 'arm64', layout: 'flat' | 'lvm') =>
   baseDiskLayout({ arch, size: 1024 * MIB, layout }, seeded);
 
 test('flat: the root is the last partition on the disk, in front of it the ESP and, on a PC, GRUB for BIOS', () => {
-  const { partitions, root, rootDevice, lvm } = place('amd64', 'flat');
+  const { partitions, lvm } = place('amd64', 'flat');
   expect(partitions.map(({ number, name, start, size }) => [number, name, start, size])).toEqual([
     [1, 'ESP', MIB, 64 * MIB],
-    [2, 'root', 65 * MIB, 958 * MIB],
+    [2, 'root', 66 * MIB, 957 * MIB],
     [14, 'BIOS', 20 * 1024, MIB - 20 * 1024],
   ]);
-  expect(root).toEqual({ start: 65 * MIB, size: 958 * MIB });
-  expect([rootDevice, lvm]).toEqual([`UUID=${seeded('root')}`, undefined]);
-  expect(fstab(rootDevice)).toContain(`UUID=${seeded('root')} / ext4 `);
+  expect(lvm).toBeUndefined();
+  expect(fstab(`UUID=${UUID}`)).toContain(`UUID=${UUID} / ext4 `);
   expect(place('arm64', 'flat').partitions.map(({ name }) => name)).toEqual(['ESP', 'root']);
 });
 
 test('lvm: the root begins behind the head of a physical volume, and whole extents of it are in the partition', () => {
-  const { partitions, root, rootDevice, lvm } = place('amd64', 'lvm');
-  expect(partitions[1]).toMatchObject({ name: 'lvm', type: 'e6d6d379-f507-44c2-a23c-238f2a3df928' });
+  const { partitions, root, lvm } = place('amd64', 'lvm');
+  expect(partitions[1]).toMatchObject({ name: 'lvm', type: 'e6d6d379-f507-44c2-a23c-238f2a3df928', start: 65 * MIB });
   expect(root).toEqual({ start: 66 * MIB, size: 956 * MIB });
-  expect(rootDevice).toBe('/dev/mapper/system-root');
   expect(lvm?.start).toBe(65 * MIB);
   expect(parseLvmLabel(lvm!.head.subarray(512, 1024), 1)?.deviceSize).toBe(958 * MIB);
+});
+
+test.each(['amd64', 'arm64'] as const)('%s: one root file system serves both layouts', (arch) => {
+  const [flat, lvm] = [place(arch, 'flat'), place(arch, 'lvm')];
+  expect([flat.root, flat.esp, flat.biosBoot]).toEqual([lvm.root, lvm.esp, lvm.biosBoot]);
+  expect(flat.partitions.find(({ name }) => name === 'root')?.start).toBe(flat.root.start);
+});
+
+test('GRUB tells the kernel of the volume where it found the root there, and of the UUID on any other disk', () => {
+  const text = grubConfig('amd64', UUID, `UUID=${UUID}`, ROOT_VOLUME);
+  expect(text.split('\n').slice(0, 3)).toEqual([
+    `search --no-floppy --fs-uuid --set=root ${UUID}`,
+    `if [ "$root" = "lvm/system-root" ]; then device="/dev/mapper/system-root"; else device="UUID=${UUID}"; fi`,
+    'linux /vmlinuz root=$device ro console=tty0 console=ttyS0,115200',
+  ]);
 });
