@@ -102,7 +102,9 @@ test('a guest of another architecture makes its initrd for every machine by itse
   const options = { arch: 'arm64', raw: '/d', offset: 0, kibibytes: 4, uuid: UUID, out: '/w' } as const;
   expect(hookScript({ ...options, initrdInGuest: false })).not.toContain('compose-initrd');
   const hook = hookScript({ ...options, initrdInGuest: true });
-  const made = [...(STARTING_INITRD + hook).matchAll(/> "\$(?:1|root)(\/\S*compose-(?:start|initrd)\S*)"/g)].map(([, path]) => path);
+  const made = [...(STARTING_INITRD + hook).matchAll(/> "\$(?:1|root)(\/\S*compose-(?:start|initrd)\S*)"/g)].map(
+    ([, path]) => path,
+  );
   expect(made).toHaveLength(3);
   for (const path of made) expect(hook).toMatch(new RegExp(`^ExecStart=/bin/rm .*${path}( |$)`, 'm'));
   expect(hook).toMatch(/^Before=cloud-final.service$/m);
