@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeOurs } from '../../fixtures/ext4-describe.ts';
 import {
   debugfs,
+  debugfsWrite,
   e2fsckComplaints,
   type ImageOptions,
   makeImage,
@@ -20,6 +21,7 @@ import { openDisk } from '../../src/disk/open.ts';
 import { type EditOptions, editExt4 } from '../../src/filesystem/ext4/edit.ts';
 import { openExt4 } from '../../src/filesystem/ext4/open.ts';
 import type { Edit } from '../../src/filesystem/file-tree.ts';
+import { findLeftovers } from '../../src/verify/leftovers.ts';
 
 const run = promisify(execFile);
 const noMount = await whyNoMount();
@@ -180,6 +182,33 @@ test('leaves old free space alone when told to, but not what it freed itself', a
   const bytes = await readFile(path);
   expect(bytes.includes('STALE')).toBe(true);
   expect(bytes.includes('secret')).toBe(false);
+});
+
+test('zeroes what deleted inodes left beside one that it frees, when no inode of their block is used any more', async () => {
+  const tree = join(folder.path, 'one block');
+  const names = Array.from({ length: 48 }, (_, i) => `file-${i}`);
+  await mkdir(tree);
+  for (const name of names) await writeFile(join(tree, name), 'content');
+  const image = await makeImage(join(folder.path, 'one block.img'), {
+    size: '16M',
+    mkfs: ['-t', 'ext4', '-b', '4096'],
+    tree,
+  });
+  const numbers = new Map<string, number>();
+  for (const name of names) numbers.set(name, Number(/Inode: (\d+)/.exec(await debugfs(image, `stat /${name}`))?.[1]));
+  // 16 inodes of 256 bytes are in a block; the third one holds none but files of ours.
+  const block = names.filter((name) => Math.floor(((numbers.get(name) ?? 0) - 1) / 16) === 2);
+  expect(block).toHaveLength(16);
+  const [last, ...deleted] = block;
+  await debugfsWrite(
+    image,
+    deleted.map((name) => `rm /${name}`),
+  );
+  const { path } = await edited(image, [{ action: 'remove', path: `/${last}` }]);
+  expect(await e2fsckComplaints(path)).toBe('');
+  await using disk = await openDisk(path, { format: 'raw' });
+  const { bytes } = await findLeftovers(await openExt4(disk), new AbortController().signal);
+  expect(bytes).toBe(0);
 });
 
 const KERNEL_VARIANTS: readonly [name: string, mkfs: readonly string[]][] = [

@@ -45,8 +45,11 @@ export async function* freeInodes(work: Workspace): AsyncGenerator<Range> {
       const unused: number[] = [];
       const here = Math.min(perBlock, inodesPerGroup - block * perBlock);
       for (let i = 0; i < here; i++) if (!isSet(bitmap, block * perBlock + i)) unused.push(i);
-      if (unused.length === here) yield { position: (table + block) * blockSize, length: blockSize };
-      else if (unused.length > 0) await wipeInodes(work, table + block, unused);
+      if (unused.length === here) {
+        // Freeing one of them brought the others into the workspace, which lies over the zeros.
+        work.blocks.delete(table + block);
+        yield { position: (table + block) * blockSize, length: blockSize };
+      } else if (unused.length > 0) await wipeInodes(work, table + block, unused);
     }
   }
 }
