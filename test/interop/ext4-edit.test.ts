@@ -204,7 +204,7 @@ test('zeroes what deleted inodes left beside one that it frees, when no inode of
     image,
     deleted.map((name) => `rm /${name}`),
   );
-  const { path } = await edited(image, [{ action: 'remove', path: `/${last}` }]);
+  const { path } = await edited(image, [{ kind: 'remove', path: `/${last}`, reason: 'test' }]);
   expect(await e2fsckComplaints(path)).toBe('');
   await using disk = await openDisk(path, { format: 'raw' });
   const { bytes } = await findLeftovers(await openExt4(disk), new AbortController().signal);
