@@ -44,7 +44,7 @@ out=${quote(out)}
 mkdir -p "$root/boot/grub" "$root/boot/efi"
 cp "$out/fstab" "$root/etc/fstab"
 cp "$out/grub.cfg" "$root/boot/grub/grub.cfg"
-echo localhost > "$root/etc/hostname"
+${MAKE_INITRD}echo localhost > "$root/etc/hostname"
 printf '127.0.0.1\\tlocalhost\\n::1\\tlocalhost ip6-localhost ip6-loopback\\n' > "$root/etc/hosts"
 : > "$root/etc/machine-id"
 rm -f "$root"/etc/ssh/ssh_host_* "$root/var/lib/dbus/machine-id"
@@ -65,6 +65,16 @@ rmdir "$mounted"
 exit "$status"
 `;
 }
+
+/** The links in the root are what the kernel's package would have made, had it known that there will be an initrd. */
+const MAKE_INITRD = `if [ -x "$root/usr/sbin/update-initramfs" ]; then
+  for modules in "$root"/lib/modules/*; do
+    initrd=boot/initrd.img-$(basename "$modules")
+    [ -e "$root/$initrd" ] || chroot "$root" update-initramfs -c -k "$(basename "$modules")"
+    [ -e "$root/initrd.img" ] || ln -sf "$initrd" "$root/initrd.img"
+  done
+fi
+`;
 
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 

@@ -199,7 +199,9 @@ async function fillTree(
     args.push(`--essential-hook=${join(work, 'initrd-hook')}`);
   }
   args.push(`--customize-hook=${hook}`, options.suite, '/dev/null', options.mirror);
-  const env = { ...process.env, SOURCE_DATE_EPOCH: process.env.SOURCE_DATE_EPOCH ?? '1700000000' };
+  // initramfs-tools makes an initrd for the kernel and another when dpkg is done; the hook makes one.
+  const initrd = options.include.includes('initramfs-tools') ? { INITRD: 'No' } : {};
+  const env = { ...process.env, ...initrd, SOURCE_DATE_EPOCH: process.env.SOURCE_DATE_EPOCH ?? '1700000000' };
   const onLine = (line: string): void =>
     context.emit({ type: 'output', phase: 'acquire', stream: 'stderr', text: `${line}\n` });
   await run('mmdebstrap', args, { ...context, env, onLine });
