@@ -64,7 +64,7 @@ function debian(release: Release): RecipeInput {
     grade,
     proven,
     evidence: [...evidence, plans],
-    per_arch: { arm64: { grade: 'checked', proven: arm64, evidence: [plans] } },
+    per_arch: { arm64: { ...arm64, evidence: [...arm64.evidence, plans] } },
     variables: variables(release),
     sources: mirrored ? { packages, installer: installer(release) } : { cloudimg },
     machine: { memory: '1536M', cpus: 2, disk: '3G', firmware: 'uefi' },
