@@ -11,8 +11,6 @@ export interface HookOptions {
   readonly offset: number;
   readonly kibibytes: number;
   readonly uuid: string;
-  /** The guest makes its whole initrd at its first start; see `STARTING_INITRD`. */
-  readonly initrdInGuest: boolean;
   /** Folder that holds fstab, grub.cfg, core.cfg and mke2fs.conf, and takes the boot loader's files. */
   readonly out: string;
 }
@@ -36,7 +34,7 @@ export function signedLoaders(arch: Arch): readonly string[] {
  * (fakechroot mode) nothing is mounted there either.
  */
 export function hookScript(options: HookOptions): string {
-  const { arch, raw, offset, kibibytes, uuid, initrdInGuest, out } = options;
+  const { arch, raw, offset, kibibytes, uuid, out } = options;
   return `#!/bin/sh
 set -eu
 root="$1"
@@ -54,7 +52,7 @@ for file in ${signedLoaders(arch).join(' ')}; do
   cp "$root/$file" "$out/$(basename "$file" .signed)"
   chmod 0644 "$out/$(basename "$file" .signed)"
 done
-${arch === 'amd64' ? GRUB_BIOS : ''}${initrdInGuest ? WHOLE_INITRD : ''}${NETWORK_AND_LOCALE}tree="$root"
+${arch === 'amd64' ? GRUB_BIOS : ''}${NETWORK_AND_LOCALE}tree="$root"
 mounted=$(mktemp -d)
 if mount --bind "$root" "$mounted" 2>/dev/null; then tree="$mounted"; fi
 status=0
@@ -77,45 +75,6 @@ fi
 `;
 
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
-
-/** Everything a build's machine may have its root on. */
-const STARTING_MODULES = [
-  ...['virtio_pci', 'virtio_mmio', 'virtio_blk', 'virtio_scsi', 'nvme', 'ahci', 'sd_mod', 'sr_mod'],
-  ...['xhci_pci', 'usb_storage', 'uas', 'dm_mod', 'ext4'],
-];
-
-/**
- * A hook of mmdebstrap, run before the kernel is installed: its initrd gets the modules that a build's machine needs and no
- * more. Several thousand programs are started for one with all of them, and each start of a program of another architecture
- * takes the host a hundredth of a second and more: a quarter of an hour, for two minutes' work of the guest itself.
- */
-export const STARTING_INITRD = `#!/bin/sh
-set -eu
-mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"
-echo MODULES=list > "$1/etc/initramfs-tools/conf.d/zz-compose-start"
-printf '%s\\n' ${STARTING_MODULES.join(' ')} > "$1/usr/share/initramfs-tools/modules.d/compose-start"
-`;
-
-/** The guest has it before cloud-init ends, which compose waits for, and powers off where it cannot make it. */
-const WHOLE_INITRD = `cat > "$root/etc/systemd/system/compose-initrd.service" <<'UNIT'
-[Unit]
-Description=Make the initrd for every machine
-Before=cloud-final.service
-FailureAction=poweroff-force
-
-[Service]
-Type=oneshot
-TimeoutStartSec=infinity
-ExecStart=/bin/rm -f /etc/initramfs-tools/conf.d/zz-compose-start /usr/share/initramfs-tools/modules.d/compose-start
-ExecStart=/usr/sbin/update-initramfs -u -k all
-ExecStart=/bin/rm -f /etc/systemd/system/compose-initrd.service /etc/systemd/system/cloud-final.service.wants/compose-initrd.service
-ExecStart=-/bin/rmdir /etc/systemd/system/cloud-final.service.wants
-StandardOutput=journal+console
-StandardError=inherit
-UNIT
-mkdir -p "$root/etc/systemd/system/cloud-final.service.wants"
-ln -sf ../compose-initrd.service "$root/etc/systemd/system/cloud-final.service.wants/compose-initrd.service"
-`;
 
 /** What the core image for BIOS has built in: enough to find the root, where the other modules are. */
 const CORE_MODULES = ['biosdisk', 'part_gpt', 'ext2', 'lvm', 'search_fs_uuid'];

@@ -11,18 +11,9 @@ import { makeFolder } from '../host/make-folder.ts';
 import { run } from '../host/process.ts';
 import { reapPath } from '../host/reaper.ts';
 import { SingleFlight } from '../host/single-flight.ts';
-import { type Arch, hostArch } from '../machine/arch.ts';
+import type { Arch } from '../machine/arch.ts';
 import type { DiskLayout } from '../recipe/schema.ts';
-import {
-  coreConfig,
-  espFiles,
-  fstab,
-  grubConfig,
-  grubStub,
-  hookScript,
-  MKE2FS_CONF,
-  STARTING_INITRD,
-} from './base-disk-files.ts';
+import { coreConfig, espFiles, fstab, grubConfig, grubStub, hookScript, MKE2FS_CONF } from './base-disk-files.ts';
 import { type BaseDiskLayout, baseDiskLayout, type DiskRange, ROOT_VOLUME } from './base-disk-layout.ts';
 
 export interface BaseDiskOptions {
@@ -176,9 +167,7 @@ async function fillTree(
   const { arch, root } = options;
   const rootDevice = `UUID=${rootUuid}`;
   const hook = join(work, 'hook');
-  const initrdInGuest = arch !== hostArch();
-  const place = { raw, offset: root.start, kibibytes: root.size / 1024, uuid: rootUuid, out: work };
-  const script = { arch, initrdInGuest, ...place };
+  const script = { arch, raw, offset: root.start, kibibytes: root.size / 1024, uuid: rootUuid, out: work };
   await writeFile(hook, hookScript(script), { mode: 0o755 });
   const files = {
     fstab: fstab(rootDevice),
@@ -194,10 +183,6 @@ async function fillTree(
     `--include=${options.include.join(',')}`,
   ];
   args.push('--aptopt=Acquire::Retries "3"', '--dpkgopt=force-unsafe-io', '--skip=cleanup/apt');
-  if (initrdInGuest) {
-    await writeFile(join(work, 'initrd-hook'), STARTING_INITRD, { mode: 0o755 });
-    args.push(`--essential-hook=${join(work, 'initrd-hook')}`);
-  }
   args.push(`--customize-hook=${hook}`, options.suite, '/dev/null', options.mirror);
   // initramfs-tools makes an initrd for the kernel and another when dpkg is done; the hook makes one.
   const initrd = options.include.includes('initramfs-tools') ? { INITRD: 'No' } : {};

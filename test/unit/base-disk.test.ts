@@ -6,7 +6,6 @@ import {
   grubConfig,
   grubStub,
   hookScript,
-  STARTING_INITRD,
   signedLoaders,
 } from '../../src/build/base-disk-files.ts';
 import { baseDiskLayout, ROOT_VOLUME } from '../../src/build/base-disk-layout.ts';
@@ -33,15 +32,7 @@ test.each([
     ['/w/stub.cfg', '/EFI/debian/grub.cfg'],
   ]);
   expect(grubConfig(arch, UUID, '/dev/x')).toContain(`root=/dev/x ro console=tty0 console=${serial},115200\n`);
-  const hook = hookScript({
-    arch,
-    raw: "/it's/disk",
-    offset: 1048576,
-    kibibytes: 4,
-    uuid: UUID,
-    initrdInGuest: false,
-    out: '/w',
-  });
+  const hook = hookScript({ arch, raw: "/it's/disk", offset: 1048576, kibibytes: 4, uuid: UUID, out: '/w' });
   for (const loader of signedLoaders(arch)) expect(hook).toContain(loader);
   expect(hook).toContain(`'/it'\\''s/disk' 4k`);
   expect(hook.includes('grub-mkimage -O i386-pc'), 'a BIOS exists on the PC only').toBe(arch === 'amd64');
@@ -98,14 +89,8 @@ test('GRUB tells the kernel of the volume where it found the root there, and of 
   ]);
 });
 
-test('a guest of another architecture makes its initrd for every machine by itself, and leaves nothing of that behind', () => {
-  const options = { arch: 'arm64', raw: '/d', offset: 0, kibibytes: 4, uuid: UUID, out: '/w' } as const;
-  expect(hookScript({ ...options, initrdInGuest: false })).not.toContain('compose-initrd');
-  const hook = hookScript({ ...options, initrdInGuest: true });
-  const made = [...(STARTING_INITRD + hook).matchAll(/> "\$(?:1|root)(\/\S*compose-(?:start|initrd)\S*)"/g)].map(
-    ([, path]) => path,
-  );
-  expect(made).toHaveLength(3);
-  for (const path of made) expect(hook).toMatch(new RegExp(`^ExecStart=/bin/rm .*${path}( |$)`, 'm'));
-  expect(hook).toMatch(/^Before=cloud-final.service$/m);
+test('the initrd is made once, of the whole tree, before the tree becomes a file system', () => {
+  const hook = hookScript({ arch: 'arm64', raw: '/d', offset: 0, kibibytes: 4, uuid: UUID, out: '/w' });
+  expect(hook.match(/update-initramfs -c/g)).toHaveLength(1);
+  expect(hook.indexOf('update-initramfs -c')).toBeLessThan(hook.indexOf('mke2fs -q'));
 });
