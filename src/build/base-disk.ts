@@ -36,10 +36,18 @@ export interface BaseDisk {
 }
 
 /** Raised whenever the files or steps below change what comes out. */
-const RECIPE_VERSION = 6;
+const RECIPE_VERSION = 7;
 
 /** Bytes of a disk's first sector that are program. */
 const BOOT_CODE = 440;
+
+/**
+ * mformat makes a partition table in the boot sector of a FAT32 and in its copy, for drives that have no other. In a partition
+ * GRUB takes it for a disk of its own and warns of it dozens of times.
+ */
+const BOOT_SECTORS = [0, 6];
+const BOOT_TABLE = 446;
+const NO_TABLE = new Uint8Array(64);
 
 /** By the disk that is made. */
 const disks = new SingleFlight<BaseDisk>();
@@ -207,6 +215,9 @@ async function fillEsp(
   const stub = join(work, 'stub.cfg');
   await writeFile(stub, grubStub(rootUuid));
   for (const [from, to] of espFiles(arch, work, stub)) await mtools('mcopy', from, `::${to}`);
+  await using file = await open(raw, 'r+');
+  for (const sector of BOOT_SECTORS)
+    await file.write(NO_TABLE, 0, NO_TABLE.length, esp.start + sector * 512 + BOOT_TABLE);
 }
 
 /** What goes in front of the file systems so that a PC's BIOS starts GRUB; the core image is there already where it is left out. */

@@ -4,7 +4,7 @@
  * takes every layout, artifact and firmware of the releases and architectures it names; each is half an hour of emulation.
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -69,6 +69,13 @@ function prove({ release, arch, layout }: Form): void {
   }, builds);
 
   afterAll(() => rm(folder, { recursive: true, force: true }), MINUTES);
+
+  test('the EFI system partition is no disk with partitions of its own', async () => {
+    await using file = await open(restored);
+    const { buffer } = await file.read(Buffer.alloc(512), 0, 512, 1024 ** 2);
+    expect(buffer.toString('latin1', 82, 87)).toBe('FAT32');
+    expect(buffer.subarray(446, 510)).toEqual(Buffer.alloc(64));
+  });
 
   test(
     'the ddgz on a larger disk boots by UEFI until cloud-init is done, and its root has grown to the end',
