@@ -64,9 +64,9 @@ export const RELEASES: readonly Release[] = [
     lacks: ['systemd-resolved'],
     maturity: 'eol',
     grade: 'checked',
-    proven:
-      'its plans and answers are checked, a double of its installer fails as it should; from packages a base disk on LVM booted by BIOS until cloud-init had run',
-    evidence: [DOUBLE, 'docs/debian.md'],
+    proven: 'its plans and answers are checked, a double of its installer fails as it should',
+    evidence: [DOUBLE],
+    lvm: { grade: 'built', proven: LVM_SEEN, evidence: [PACKAGES, 'docs/debian.md'] },
     arm64: PLANNED,
   },
   {
@@ -88,7 +88,8 @@ export const RELEASES: readonly Release[] = [
     },
     arm64: {
       ...PLANNED,
-      proven: 'its plans and answers are checked; a tgz was once built from packages under emulation, and not booted',
+      proven:
+        'its plans and answers are checked; from packages a base disk on LVM booted by UEFI and was provisioned, and a tgz was built at another time; neither artifact was booted',
     },
   },
   {
