@@ -7,7 +7,7 @@ import type { AnswerInputs } from '../src/recipe/answer-inputs.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
 import { kickstart, type Scripts } from './el/kickstart.ts';
 import { arm64Preseed } from './el/preseed.ts';
-import type { Release } from './el/release.ts';
+import { type Release, RPM_ARCH } from './el/release.ts';
 import { RELEASES } from './el/releases.ts';
 import { RULES, type Rules } from './el/rules.ts';
 import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
@@ -83,7 +83,7 @@ function append(rules: Rules): string {
 }
 
 function anaconda(release: Release): RecipeInput {
-  const { name, title, media, maas, vendor, isoNames } = release;
+  const { name, title, media, maas, vendor } = release;
   const rules = RULES[release.anaconda];
   const arches = Object.keys(media) as Arch[];
   const driven = DRIVEN_RELEASES.has(name);
@@ -103,7 +103,6 @@ function anaconda(release: Release): RecipeInput {
     variables: variables(release, rules),
     sources: {
       installer: {
-        iso_names: isoNames,
         language: 'kickstart',
         release: { family: rules.family, version: rules.version },
         installs_packages: true,
@@ -172,7 +171,11 @@ function anaconda(release: Release): RecipeInput {
   });
 }
 
-function onArch({ name, media }: Release, arch: Arch, driven: boolean): NonNullable<RecipeInput['per_arch']>[Arch] {
+function onArch(
+  { name, media, isoNames }: Release,
+  arch: Arch,
+  driven: boolean,
+): NonNullable<RecipeInput['per_arch']>[Arch] {
   const medium = media[arch];
   if (medium === undefined) return {};
   const { iso, sums, file, volume } = medium;
@@ -186,6 +189,7 @@ function onArch({ name, media }: Release, arch: Arch, driven: boolean): NonNulla
     sources: {
       installer: {
         ...(iso !== undefined && sums !== undefined && { iso, checksum: { algorithm: 'sha256' as const, sums } }),
+        iso_names: isoNames(RPM_ARCH[arch]),
         file_name: file,
         volume,
       },

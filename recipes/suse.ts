@@ -64,7 +64,7 @@ function boot(release: Release): { readonly append: string; readonly file: strin
 }
 
 function suse(release: Release): RecipeInput {
-  const { name, title, family, version, isoNames, installer, maas } = release;
+  const { name, title, family, version, installer, maas } = release;
   const { append, file } = boot(release);
   const generated = (inputs: AnswerInputs): string =>
     release.installer === 'agama' ? agama(release, inputs, readScripts()) : autoyast(release, inputs, readScripts());
@@ -81,7 +81,6 @@ function suse(release: Release): RecipeInput {
     variables: variables(release),
     sources: {
       installer: {
-        iso_names: isoNames,
         language: installer,
         release: { family, version },
         installs_packages: true,
@@ -122,8 +121,8 @@ function suse(release: Release): RecipeInput {
   });
 }
 
-function onArch({ name, media, installer }: Release, arch: Arch): NonNullable<RecipeInput['per_arch']>[Arch] {
-  const { iso, sums, file, volume } = media[arch];
+function onArch({ name, media, installer, isoNames }: Release, arch: Arch): NonNullable<RecipeInput['per_arch']>[Arch] {
+  const { iso, checksum, file, volume } = media[arch];
   // Where the medium for arm64 keeps its kernel differs by installer (src/machine/installer-layouts.ts).
   const folder = `boot/${RPM_ARCH[arch]}${installer === 'agama' || arch === 'amd64' ? '/loader' : ''}`;
   return {
@@ -134,7 +133,8 @@ function onArch({ name, media, installer }: Release, arch: Arch): NonNullable<Re
     }),
     sources: {
       installer: {
-        ...(iso !== undefined && sums !== undefined && { iso, checksum: { algorithm: 'sha256' as const, sums } }),
+        ...(iso !== undefined && { iso, checksum }),
+        iso_names: isoNames(RPM_ARCH[arch]),
         file_name: file,
         volume,
         kernel: `/${folder}/linux`,

@@ -115,7 +115,8 @@ function ubuntu({ version, codename, driven, ...installer }: Release): RecipeInp
           language: 'autoinstall',
           installs_packages: true,
           file_name: `ubuntu-${pattern}(\\.\\d+)?-live-server-\${arch}\\.iso`,
-          volume: `Ubuntu-Server ${pattern}(\\.\\d+)? LTS \${arch}`,
+          // That of 26.04 has no LTS in it (osinfo-db, tests/isodata).
+          volume: `Ubuntu-Server ${pattern}(\\.\\d+)?( LTS)? \${arch}`,
           append: 'autoinstall',
           memory: '3G',
           answers: [{ on: 'autoinstall', files: { 'user-data': autoinstall(installer) } }],

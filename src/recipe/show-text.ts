@@ -88,8 +88,7 @@ function needs(variants: readonly Recipe[], tools: Readonly<Record<string, reado
     if (installer === undefined) return [];
     const names = installer.iso_names ?? installer.file_name ?? 'the medium of its vendor';
     const how = installer.iso === undefined ? 'to be given with --iso FILE' : 'downloaded, or given with --iso FILE';
-    const volume = installer.volume === undefined ? '' : ``;
-    return [`medium: ${names} (${how})${volume}`];
+    return [`medium: ${names} (${how})`];
   });
   return [
     ...kinds.map((kind) => `${kind}: ${(tools[kind] ?? []).join(', ')}`),
