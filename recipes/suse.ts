@@ -52,11 +52,12 @@ function variables(release: Release): Variables {
 
 /**
  * YaST's loader takes what it is told as it is; Agama's medium is a live system that finds its root by the volume's name. Both
- * look for a profile on a volume named OEMDRV (linuxrc: autoyast=label://; Agama: inst.auto).
+ * look for a profile on a volume named OEMDRV (linuxrc: autoyast=label://; Agama: inst.auto), and neither updates itself first.
  */
 function boot(release: Release): { readonly append: string; readonly file: string } {
   if (release.installer === 'agama') {
-    const append = 'root=live:CDLABEL=${volume} rd.live.image inst.auto=label://OEMDRV/autoinst.json';
+    const append =
+      'root=live:CDLABEL=${volume} rd.live.image inst.auto=label://OEMDRV/autoinst.json inst.self_update=0';
     return { append, file: 'autoinst.json' };
   }
   const append = 'install=cd:/ autoyast=label://OEMDRV/autoinst.xml netsetup=dhcp self_update=0 textmode=1';
