@@ -31,7 +31,7 @@ function readScripts(): Scripts {
   scripts ??= {
     post: text('post.sh'),
     hooks: { el: text('curtin-hooks'), el6: text('curtin-hooks-el6') },
-    growLvm: text('grow-lvm.sh'),
+    growLvm: text('../grow-lvm.sh'),
   };
   return scripts;
 }

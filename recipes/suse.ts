@@ -25,7 +25,7 @@ let scripts: Scripts | undefined;
 /** Read when the first of them is needed, which is in no verb that only lists. */
 function readScripts(): Scripts {
   const text = (name: string): string => readFileSync(beside(name), 'utf8');
-  scripts ??= { post: text('post.sh'), hooks: text('curtin-hooks'), growLvm: text('grow-lvm.sh') };
+  scripts ??= { post: text('post.sh'), hooks: text('curtin-hooks'), growLvm: text('../grow-lvm.sh') };
   return scripts;
 }
 

@@ -72,7 +72,7 @@ const CLOUD_IMAGE_STEPS: Steps = [
 const GROW_STEPS: Steps = [
   {
     name: 'the root grows at the first boot',
-    upload: { from: join(files, 'ubuntu/grow-lvm-root'), to: '/usr/local/sbin/grow-lvm-root', mode: '0755' },
+    upload: { from: join(files, 'grow-lvm.sh'), to: '/usr/local/sbin/grow-lvm-root', mode: '0755' },
   },
   {
     write: {
