@@ -10,7 +10,7 @@ import { arm64Preseed } from './el/preseed.ts';
 import { type Release, RPM_ARCH } from './el/release.ts';
 import { RELEASES } from './el/releases.ts';
 import { RULES, type Rules } from './el/rules.ts';
-import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { lvmGrade, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
 const beside = (name: string): string => join(packageRoot(), 'recipes/el', name);
 
@@ -19,6 +19,8 @@ const DRIVEN = 'test/machine/doubles-anaconda.test.ts';
 const DRIVEN_RELEASES: ReadonlySet<string> = new Set([
   ...['centos-6', 'rhel-7', 'rhel-8', 'rocky-9', 'almalinux-10', 'fedora-42'],
 ]);
+/** The one whose double was asked for LVM. */
+const DRIVEN_ON_LVM = 'rocky-9';
 /** Its plans as a test holds them. */
 const golden = (name: string): string => `test/unit/golden/plans/${name}.json`;
 const PLANNED = 'planned, and its kickstart read by a parser of its release';
@@ -160,9 +162,7 @@ function anaconda(release: Release): RecipeInput {
       // curtin unpacks a tree for a loader that it looks for by the names of amd64; a disk has its own.
       flat: arches.includes('arm64') ? { per_arch: { arm64: { maas: { preseed: arm64Preseed(vendor) } } } } : {},
       lvm: {
-        grade: 'checked',
-        proven: `${PLANNED}; no double was driven with this layout`,
-        evidence: [golden(name)],
+        ...lvmGrade(golden(name), { driven: name === DRIVEN_ON_LVM, planned: PLANNED }),
         outputs: ['ddgz'],
         // A name below rhel/, centos/ or ol/ is for trees alone.
         maas: { name: `${name}-lvm`, title: `${title} (LVM)`, base_image: maas.base },

@@ -5,7 +5,7 @@ import { packageRoot } from '../src/host/built-module.ts';
 import type { Arch } from '../src/machine/arch.ts';
 import type { AnswerInputs } from '../src/recipe/answer-inputs.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
-import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { lvmGrade, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 import { agama } from './suse/agama.ts';
 import { autoyast } from './suse/autoyast.ts';
 import { type Release, RPM_ARCH } from './suse/release.ts';
@@ -112,9 +112,7 @@ function suse(release: Release): RecipeInput {
     layouts: {
       flat: {},
       lvm: {
-        grade: 'checked',
-        proven: `${PLANNED}; no double was driven with this layout`,
-        evidence: [golden(name)],
+        ...lvmGrade(golden(name), { driven: family === 'opensuse', planned: PLANNED }),
         outputs: ['ddgz'],
         maas: { name: `${name}-lvm`, title: `${title} (LVM)` },
       },
