@@ -63,7 +63,7 @@ for (const { name, answers, grows } of DRIVEN) {
       const [artifact] = planned.artifacts;
       await using booted = await startRestored(join(out, artifact?.file ?? ''), folder);
       const read = async (path: string): Promise<string> => (await booted.session.run(`cat ${path}`)).stdout;
-      expect(await rootDevice(booted)).toBe('/dev/mapper/system-root');
+      expect(await rootDevice(booted)).toBe('/dev/system/root');
       expect(await read(`/${RECORDS}/${answers}`)).toBe(planned.source.answers[0]?.files[0]?.content);
       expect(await read(`/${RECORDS}/systemctl`)).toContain(`enable ${grows}\n`);
       // LVM would look at no disk but that of the build.

@@ -123,7 +123,7 @@ describe.skipIf(!HAVE)(`the live server${why}`, () => {
       expect(cmdline?.trim().split(/\s+/)).toEqual(expect.arrayContaining(['autoinstall', 'console=ttyS0']));
       const [artifact] = planned.artifacts;
       const made = join(out, artifact?.file ?? '');
-      if (layout === 'lvm') expect(await rootOfDisk(made, at)).toBe('/dev/mapper/ubuntu--vg-ubuntu--lv');
+      if (layout === 'lvm') expect(await rootOfDisk(made, at)).toBe('/dev/ubuntu-vg/ubuntu-lv');
       else {
         const { stdout } = await run('tar', ['-tzf', made]);
         expect(stdout.split('\n')).toEqual(expect.arrayContaining(['./curtin/curtin-hooks', './boot/vmlinuz']));
