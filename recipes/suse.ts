@@ -112,7 +112,7 @@ function suse(release: Release): RecipeInput {
     layouts: {
       flat: {},
       lvm: {
-        ...lvmGrade(golden(name), { driven: family === 'opensuse', planned: PLANNED }),
+        ...lvmGrade(golden(name), { driven: name === 'opensuse-15', planned: PLANNED }),
         outputs: ['ddgz'],
         maas: { name: `${name}-lvm`, title: `${title} (LVM)` },
       },

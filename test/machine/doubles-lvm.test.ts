@@ -1,4 +1,4 @@
-/** Disks on LVM: recipes driven from their medium to a ddgz, in a real QEMU, that starts on another disk: rocky-9, opensuse-15, opensuse-16. */
+/** Disks on LVM: recipes driven from their medium to a ddgz, in a real QEMU, that starts on another disk: rocky-9, opensuse-15. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ const HAVE = LACKS === undefined;
 const why = HAVE ? '' : ` (skipped: needs ${LACKS})`;
 
 interface Driven {
-  readonly name: 'rocky-9' | 'opensuse-15' | 'opensuse-16';
+  readonly name: 'rocky-9' | 'opensuse-15';
   /** Where its double keeps the answers it was given. */
   readonly answers: string;
   /** What grows the root, once, on the machine that is deployed. */
@@ -27,7 +27,6 @@ interface Driven {
 const DRIVEN: readonly Driven[] = [
   { name: 'rocky-9', answers: 'ks.cfg', grows: 'compose-grow-lvm.service' },
   { name: 'opensuse-15', answers: 'profile', grows: 'compose-grow-lvm.service' },
-  { name: 'opensuse-16', answers: 'profile', grows: 'compose-grow-lvm.service' },
 ];
 
 let folder = '';
