@@ -29,7 +29,7 @@ function readScripts(): Scripts {
 }
 
 function azureLinux(release: Release): RecipeInput {
-  const { name, title, version, isoNames, media, maas } = release;
+  const { name, title, version, media, maas } = release;
   const arches = Object.keys(media) as Arch[];
   return defineRecipe({
     name,
@@ -56,7 +56,6 @@ function azureLinux(release: Release): RecipeInput {
     },
     sources: {
       installer: {
-        iso_names: isoNames,
         installs_packages: true,
         // Built into the vendor's kernel, as AHCI is; the same on both architectures.
         media_interface: 'scsi',
@@ -106,7 +105,7 @@ function azureLinux(release: Release): RecipeInput {
       maturity: 'beta',
     },
     per_arch: Object.fromEntries(
-      Object.entries(media).map(([arch, file]) => [
+      Object.entries(media).map(([arch, { names, iso, sums, file }]) => [
         arch,
         {
           ...(arch === 'arm64' && {
@@ -114,7 +113,13 @@ function azureLinux(release: Release): RecipeInput {
             proven: 'planned; the double was driven on amd64 alone',
             evidence: [golden(name)],
           }),
-          sources: { installer: { file_name: file } },
+          sources: {
+            installer: {
+              iso_names: names,
+              ...(iso !== undefined && sums !== undefined && { iso, checksum: { algorithm: 'sha256' as const, sums } }),
+              file_name: file,
+            },
+          },
         },
       ]),
     ),

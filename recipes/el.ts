@@ -7,10 +7,10 @@ import type { AnswerInputs } from '../src/recipe/answer-inputs.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
 import { kickstart, type Scripts } from './el/kickstart.ts';
 import { arm64Preseed } from './el/preseed.ts';
-import type { Release } from './el/release.ts';
+import { type Release, RPM_ARCH } from './el/release.ts';
 import { RELEASES } from './el/releases.ts';
 import { RULES, type Rules } from './el/rules.ts';
-import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { lvmGrade, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
 const beside = (name: string): string => join(packageRoot(), 'recipes/el', name);
 
@@ -19,6 +19,8 @@ const DRIVEN = 'test/machine/doubles-anaconda.test.ts';
 const DRIVEN_RELEASES: ReadonlySet<string> = new Set([
   ...['centos-6', 'rhel-7', 'rhel-8', 'rocky-9', 'almalinux-10', 'fedora-42'],
 ]);
+/** The one whose double was asked for LVM. */
+const DRIVEN_ON_LVM = 'rocky-9';
 /** Its plans as a test holds them. */
 const golden = (name: string): string => `test/unit/golden/plans/${name}.json`;
 const PLANNED = 'planned, and its kickstart read by a parser of its release';
@@ -31,7 +33,7 @@ function readScripts(): Scripts {
   scripts ??= {
     post: text('post.sh'),
     hooks: { el: text('curtin-hooks'), el6: text('curtin-hooks-el6') },
-    growLvm: text('grow-lvm.sh'),
+    growLvm: text('../grow-lvm.sh'),
   };
   return scripts;
 }
@@ -83,7 +85,7 @@ function append(rules: Rules): string {
 }
 
 function anaconda(release: Release): RecipeInput {
-  const { name, title, media, maas, vendor, isoNames } = release;
+  const { name, title, media, maas, vendor } = release;
   const rules = RULES[release.anaconda];
   const arches = Object.keys(media) as Arch[];
   const driven = DRIVEN_RELEASES.has(name);
@@ -103,7 +105,6 @@ function anaconda(release: Release): RecipeInput {
     variables: variables(release, rules),
     sources: {
       installer: {
-        iso_names: isoNames,
         language: 'kickstart',
         release: { family: rules.family, version: rules.version },
         installs_packages: true,
@@ -161,9 +162,7 @@ function anaconda(release: Release): RecipeInput {
       // curtin unpacks a tree for a loader that it looks for by the names of amd64; a disk has its own.
       flat: arches.includes('arm64') ? { per_arch: { arm64: { maas: { preseed: arm64Preseed(vendor) } } } } : {},
       lvm: {
-        grade: 'checked',
-        proven: `${PLANNED}; no double was driven with this layout`,
-        evidence: [golden(name)],
+        ...lvmGrade(golden(name), { driven: name === DRIVEN_ON_LVM, planned: PLANNED }),
         outputs: ['ddgz'],
         // A name below rhel/, centos/ or ol/ is for trees alone.
         maas: { name: `${name}-lvm`, title: `${title} (LVM)`, base_image: maas.base },
@@ -172,7 +171,11 @@ function anaconda(release: Release): RecipeInput {
   });
 }
 
-function onArch({ name, media }: Release, arch: Arch, driven: boolean): NonNullable<RecipeInput['per_arch']>[Arch] {
+function onArch(
+  { name, media, isoNames }: Release,
+  arch: Arch,
+  driven: boolean,
+): NonNullable<RecipeInput['per_arch']>[Arch] {
   const medium = media[arch];
   if (medium === undefined) return {};
   const { iso, sums, file, volume } = medium;
@@ -186,6 +189,7 @@ function onArch({ name, media }: Release, arch: Arch, driven: boolean): NonNulla
     sources: {
       installer: {
         ...(iso !== undefined && sums !== undefined && { iso, checksum: { algorithm: 'sha256' as const, sums } }),
+        iso_names: isoNames(RPM_ARCH[arch]),
         file_name: file,
         volume,
       },

@@ -27,6 +27,33 @@ export function standardVariables(defaults: Partial<Record<keyof typeof STANDARD
   );
 }
 
+/** Grade of the disks on LVM of an installer's family. */
+type Graded = Required<Pick<RecipeInput, 'grade' | 'proven' | 'evidence'>>;
+
+/**
+ * What a layout on LVM is proven by.
+ * @param driven whether a double of the entry's medium was driven with it, on amd64
+ * @param planned what its plan rests on, for all that was not driven
+ */
+export function lvmGrade(
+  golden: string,
+  { driven, planned }: { driven: boolean; planned: string },
+): Graded & Pick<RecipeInput, 'per_arch'> {
+  const checked: Graded = {
+    grade: 'checked',
+    proven: `${planned}; no double was driven with this layout`,
+    evidence: [golden],
+  };
+  if (!driven) return checked;
+  return {
+    grade: 'driven',
+    proven:
+      "against a double of its medium, from the ISO to a ddgz that started from LVM on a larger disk; the vendor's own installer did not run",
+    evidence: ['test/machine/doubles-lvm.test.ts', golden],
+    per_arch: { arm64: checked },
+  };
+}
+
 /** Time zone, locale and keyboard of a Debian or Ubuntu that no installer asked; it has the package `locales`. */
 export const DEBIAN_LOCALE_STEPS: Steps = [
   {

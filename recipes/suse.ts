@@ -5,7 +5,7 @@ import { packageRoot } from '../src/host/built-module.ts';
 import type { Arch } from '../src/machine/arch.ts';
 import type { AnswerInputs } from '../src/recipe/answer-inputs.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
-import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { lvmGrade, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 import { agama } from './suse/agama.ts';
 import { autoyast } from './suse/autoyast.ts';
 import { type Release, RPM_ARCH } from './suse/release.ts';
@@ -25,7 +25,7 @@ let scripts: Scripts | undefined;
 /** Read when the first of them is needed, which is in no verb that only lists. */
 function readScripts(): Scripts {
   const text = (name: string): string => readFileSync(beside(name), 'utf8');
-  scripts ??= { post: text('post.sh'), hooks: text('curtin-hooks'), growLvm: text('grow-lvm.sh') };
+  scripts ??= { post: text('post.sh'), hooks: text('curtin-hooks'), growLvm: text('../grow-lvm.sh') };
   return scripts;
 }
 
@@ -52,11 +52,12 @@ function variables(release: Release): Variables {
 
 /**
  * YaST's loader takes what it is told as it is; Agama's medium is a live system that finds its root by the volume's name. Both
- * look for a profile on a volume named OEMDRV (linuxrc: autoyast=label://; Agama: inst.auto).
+ * look for a profile on a volume named OEMDRV (linuxrc: autoyast=label://; Agama: inst.auto), and neither updates itself first.
  */
 function boot(release: Release): { readonly append: string; readonly file: string } {
   if (release.installer === 'agama') {
-    const append = 'root=live:CDLABEL=${volume} rd.live.image inst.auto=label://OEMDRV/autoinst.json';
+    const append =
+      'root=live:CDLABEL=${volume} rd.live.image inst.auto=label://OEMDRV/autoinst.json inst.self_update=0';
     return { append, file: 'autoinst.json' };
   }
   const append = 'install=cd:/ autoyast=label://OEMDRV/autoinst.xml netsetup=dhcp self_update=0 textmode=1';
@@ -64,7 +65,7 @@ function boot(release: Release): { readonly append: string; readonly file: strin
 }
 
 function suse(release: Release): RecipeInput {
-  const { name, title, family, version, isoNames, installer, maas } = release;
+  const { name, title, family, version, installer, maas } = release;
   const { append, file } = boot(release);
   const generated = (inputs: AnswerInputs): string =>
     release.installer === 'agama' ? agama(release, inputs, readScripts()) : autoyast(release, inputs, readScripts());
@@ -81,7 +82,6 @@ function suse(release: Release): RecipeInput {
     variables: variables(release),
     sources: {
       installer: {
-        iso_names: isoNames,
         language: installer,
         release: { family, version },
         installs_packages: true,
@@ -112,9 +112,7 @@ function suse(release: Release): RecipeInput {
     layouts: {
       flat: {},
       lvm: {
-        grade: 'checked',
-        proven: `${PLANNED}; no double was driven with this layout`,
-        evidence: [golden(name)],
+        ...lvmGrade(golden(name), { driven: name === 'opensuse-15', planned: PLANNED }),
         outputs: ['ddgz'],
         maas: { name: `${name}-lvm`, title: `${title} (LVM)` },
       },
@@ -122,8 +120,8 @@ function suse(release: Release): RecipeInput {
   });
 }
 
-function onArch({ name, media, installer }: Release, arch: Arch): NonNullable<RecipeInput['per_arch']>[Arch] {
-  const { iso, sums, file, volume } = media[arch];
+function onArch({ name, media, installer, isoNames }: Release, arch: Arch): NonNullable<RecipeInput['per_arch']>[Arch] {
+  const { iso, checksum, file, volume } = media[arch];
   // Where the medium for arm64 keeps its kernel differs by installer (src/machine/installer-layouts.ts).
   const folder = `boot/${RPM_ARCH[arch]}${installer === 'agama' || arch === 'amd64' ? '/loader' : ''}`;
   return {
@@ -134,7 +132,8 @@ function onArch({ name, media, installer }: Release, arch: Arch): NonNullable<Re
     }),
     sources: {
       installer: {
-        ...(iso !== undefined && sums !== undefined && { iso, checksum: { algorithm: 'sha256' as const, sums } }),
+        ...(iso !== undefined && { iso, checksum }),
+        iso_names: isoNames(RPM_ARCH[arch]),
         file_name: file,
         volume,
         kernel: `/${folder}/linux`,

@@ -59,6 +59,9 @@ if [ -d /etc/dnf ] && [ ! -e /etc/yum.conf ]; then ln -s dnf/dnf.conf /etc/yum.c
 if command -v dnf > /dev/null; then dnf -q clean all; elif command -v yum > /dev/null; then yum -q clean all; fi
 rm -rf /var/cache/dnf/* /var/cache/yum/* /var/cache/libdnf5/*
 
+# Since release 9 LVM looks at no other device than those that its installer has written down, by names of this machine's.
+rm -f /etc/lvm/devices/system.devices /etc/lvm/devices/backup/*
+
 # Labels of what was written here; those of a tree travel in the archive.
 if command -v restorecon > /dev/null && [ -d /sys/fs/selinux ]; then
     restorecon -R /etc /boot /root /var/log

@@ -27,8 +27,8 @@ export interface Release {
   readonly name: string;
   readonly title: string;
   readonly anaconda: Anaconda;
-  /** For people. */
-  readonly isoNames: string;
+  /** For people; `arch` is the vendor's word for it. */
+  readonly isoNames: (arch: 'x86_64' | 'aarch64') => string;
   readonly media: Readonly<Partial<Record<Arch, Medium>>>;
   /** Where the installer takes packages from. */
   readonly origins: (origin: Origin) => Origins;
@@ -55,6 +55,6 @@ export const RPM_ARCH: Readonly<Record<Arch, 'x86_64' | 'aarch64'>> = { amd64: '
 const BOTH: readonly Arch[] = ['amd64', 'arm64'];
 
 /** The same medium for each architecture; `arch` in the texts is the vendor's word for it. */
-export function media(make: (arch: string) => Medium, arches: readonly Arch[] = BOTH): Release['media'] {
+export function media(make: (arch: 'x86_64' | 'aarch64') => Medium, arches: readonly Arch[] = BOTH): Release['media'] {
   return Object.fromEntries(arches.map((arch) => [arch, make(RPM_ARCH[arch])]));
 }

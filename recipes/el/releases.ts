@@ -1,4 +1,7 @@
-/** The releases that Anaconda installs: families are functions, releases are rows. */
+/**
+ * The releases that Anaconda installs: families are functions, releases are rows. Addresses, names of files and of volumes are
+ * those of libosinfo's database (osinfo-db of May 2026: data/os, and what isoinfo says of real media in tests/isodata).
+ */
 import { openEuler, origins } from './origins.ts';
 import { media, type Release } from './release.ts';
 
@@ -6,13 +9,13 @@ const alma = (major: 8 | 9 | 10): Release => ({
   name: `almalinux-${major}`,
   title: `AlmaLinux ${major}`,
   anaconda: `el${major}`,
-  isoNames: `AlmaLinux-${major}-latest-x86_64-boot.iso, from repo.almalinux.org`,
+  isoNames: (arch) => `AlmaLinux-${major}-latest-${arch}-boot.iso, from repo.almalinux.org`,
   media: media((arch) => {
     const folder = `https://repo.almalinux.org/almalinux/${major}/isos/${arch}`;
     return {
       iso: `${folder}/AlmaLinux-${major}-latest-${arch}-boot.iso`,
       sums: `${folder}/CHECKSUM`,
-      file: `AlmaLinux-${major}(\\.\\d+|-latest)(-\\d+)?-${arch}-(boot|minimal|dvd)\\.iso`,
+      file: `AlmaLinux-${major}(\\.\\d+|-latest)(-\\d+|-update-\\d+)?-${arch}-(boot|minimal|dvd)\\.iso`,
       volume: `AlmaLinux-${major}-\\d+-${arch}(-[a-z]+)?`,
     };
   }),
@@ -35,7 +38,7 @@ const rocky = (major: 8 | 9 | 10): Release => ({
   name: `rocky-${major}`,
   title: `Rocky Linux ${major}`,
   anaconda: `el${major}`,
-  isoNames: `${major === 10 ? 'Rocky-10-latest-x86_64-boot.iso' : 'Rocky-x86_64-boot.iso'}, from download.rockylinux.org`,
+  isoNames: (arch) => `Rocky-${major === 10 ? '10-latest-' : ''}${arch}-boot.iso, from download.rockylinux.org`,
   media: media((arch) => {
     const folder = `https://download.rockylinux.org/pub/rocky/${major}/isos/${arch}`;
     return {
@@ -63,10 +66,12 @@ const rhel = (major: 8 | 9 | 10): Release => ({
   name: `rhel-${major}`,
   title: `Red Hat Enterprise Linux ${major}`,
   anaconda: `el${major}`,
-  isoNames: `rhel-${major}.N-x86_64-dvd.iso or rhel-baseos-${major}.N-x86_64-dvd.iso, from access.redhat.com/downloads`,
+  isoNames: (arch) =>
+    `rhel-${major}.N-${arch}-dvd.iso or rhel-baseos-${major}.N-${arch}-dvd.iso, from access.redhat.com/downloads`,
   media: media((arch) => ({
     file: `rhel-(baseos-)?${major}\\.\\d+-${arch}-dvd\\.iso`,
-    volume: `RHEL-${major}-\\d+-\\d+-BaseOS-${arch}`,
+    // The third number is gone since release 10, and release 8.0 had none.
+    volume: `RHEL-${major}-\\d+(-\\d+)?-BaseOS-${arch}`,
   })),
   origins: origins.dvdOfEl8,
   vendor: 'redhat',
@@ -86,7 +91,7 @@ const stream = (major: 9 | 10): Release => ({
   name: `centos-${major}-stream`,
   title: `CentOS Stream ${major}`,
   anaconda: `el${major}`,
-  isoNames: `CentOS-Stream-${major}-latest-x86_64-boot.iso, from mirror.stream.centos.org`,
+  isoNames: (arch) => `CentOS-Stream-${major}-latest-${arch}-boot.iso, from mirror.stream.centos.org`,
   media: media((arch) => {
     const iso = `https://mirror.stream.centos.org/${major}-stream/BaseOS/${arch}/iso/CentOS-Stream-${major}-latest-${arch}-boot.iso`;
     return {
@@ -110,27 +115,25 @@ const stream = (major: 9 | 10): Release => ({
   },
 });
 
-/** The last medium of each that the vendor's list of digests is known for. */
-const ORACLE = {
-  8: { update: 8, iso: (arch: string) => `${arch}-boot.iso` },
-  9: { update: 2, iso: (arch: string) => `OracleLinux-R9-U2-${arch}-boot.iso` },
-  10: { update: 0, iso: (arch: string) => `OracleLinux-R10-U0-${arch}-boot.iso` },
-} as const;
+/**
+ * The newest medium of each that others download by this address and check by the list below (packer templates of bento for 8
+ * and 9, and one of ol-10 whose author has read both lists of release 10).
+ */
+const ORACLE = { 8: 10, 9: 6, 10: 2 } as const;
 
 const oracle = (major: 8 | 9 | 10): Release => {
-  const { update, iso } = ORACLE[major];
-  const server = `OracleLinux-R${major}-U${update}-Server`;
+  const update = ORACLE[major];
+  const medium = `OracleLinux-R${major}-U${update}`;
+  // The network medium for aarch64 starts Oracle's own kernel; there is no other.
+  const iso = (arch: string): string => `${medium}-${arch}-${arch === 'aarch64' ? 'boot-uek' : 'boot'}.iso`;
   return {
     name: `ol-${major}`,
     title: `Oracle Linux ${major}`,
     anaconda: `el${major}`,
-    isoNames: `${iso('x86_64')}, from yum.oracle.com/oracle-linux-isos.html`,
+    isoNames: (arch) => `${iso(arch)}, from yum.oracle.com/oracle-linux-isos.html`,
     media: media((arch) => ({
-      // The media for aarch64 have names of their own, by the kernel they start; none is named here that was not seen.
-      ...(arch === 'x86_64' && {
-        iso: `https://yum.oracle.com/ISOS/OracleLinux/OL${major}/u${update}/${arch}/${iso(arch)}`,
-        sums: `https://linux.oracle.com/security/gpg/checksum/${server}-${arch}.checksum`,
-      }),
+      iso: `https://yum.oracle.com/ISOS/OracleLinux/OL${major}/u${update}/${arch}/${iso(arch)}`,
+      sums: `https://linux.oracle.com/security/gpg/checksum/${medium}-Server-${arch}.checksum`,
       file: `(OracleLinux-R${major}-U\\d+-(Server-)?)?${arch}-(boot|dvd)(-uek)?\\.iso`,
       volume: `OL-${major}-\\d+-\\d+-BaseOS-${arch}`,
     })),
@@ -162,7 +165,8 @@ const fedora = (version: 41 | 42 | 43): Release => {
     name: `fedora-${version}`,
     title: `Fedora Server ${version}`,
     anaconda: `fedora${version}`,
-    isoNames: `Fedora-Server-netinst-x86_64-${version}-${compose}.iso or Fedora-Server-dvd-…, from fedoraproject.org/server/download`,
+    isoNames: (arch) =>
+      `Fedora-Server-netinst-${arch}-${version}-${compose}.iso or Fedora-Server-dvd-…, from fedoraproject.org/server/download`,
     media: media((arch) => {
       const folder = `https://dl.fedoraproject.org/${base}/linux/releases/${version}/Server/${arch}/iso`;
       return {
@@ -192,12 +196,12 @@ const CENTOS_7: Release = {
   name: 'centos-7',
   title: 'CentOS 7',
   anaconda: 'el7',
-  isoNames: 'CentOS-7-x86_64-NetInstall-2009.iso, from vault.centos.org/7.9.2009',
+  isoNames: (arch) => `CentOS-7-${arch}-NetInstall-2009.iso, from vault.centos.org/7.9.2009`,
   media: media(
     (arch) => ({
       iso: `https://vault.centos.org/7.9.2009/isos/${arch}/CentOS-7-${arch}-NetInstall-2009.iso`,
       sums: `https://vault.centos.org/7.9.2009/isos/${arch}/sha256sum.txt`,
-      file: `CentOS-7-${arch}-(NetInstall|Minimal|DVD)-\\d{4}\\.iso`,
+      file: `CentOS-7-${arch}-(NetInstall|Minimal|DVD|Everything)-\\d{4}(-\\d+)?\\.iso`,
       volume: `CentOS 7 ${arch}`,
     }),
     ['amd64'],
@@ -213,7 +217,7 @@ const CENTOS_6: Release = {
   name: 'centos-6',
   title: 'CentOS 6',
   anaconda: 'el6',
-  isoNames: 'CentOS-6.10-x86_64-netinstall.iso, from vault.centos.org/6.10',
+  isoNames: (arch) => `CentOS-6.10-${arch}-netinstall.iso, from vault.centos.org/6.10`,
   media: media(
     (arch) => ({
       iso: `https://vault.centos.org/6.10/isos/${arch}/CentOS-6.10-${arch}-netinstall.iso`,
@@ -234,12 +238,12 @@ const CENTOS_8: Release = {
   name: 'centos-8',
   title: 'CentOS 8',
   anaconda: 'el8',
-  isoNames: 'CentOS-8.5.2111-x86_64-boot.iso, from vault.centos.org/8.5.2111',
+  isoNames: (arch) => `CentOS-8.5.2111-${arch}-boot.iso, from vault.centos.org/8.5.2111`,
   media: media((arch) => ({
     iso: `https://vault.centos.org/8.5.2111/isos/${arch}/CentOS-8.5.2111-${arch}-boot.iso`,
     sums: `https://vault.centos.org/8.5.2111/isos/${arch}/CHECKSUM`,
-    file: `CentOS-8\\.\\d+\\.\\d{4}-${arch}-(boot|dvd1)\\.iso`,
-    volume: `CentOS-8-\\d+-\\d{4}-${arch}-dvd`,
+    file: `CentOS-8(\\.\\d+\\.\\d{4}-${arch}|-${arch}-1905)-(boot|dvd1)\\.iso`,
+    volume: `CentOS-8-(\\d+-\\d{4}-${arch}-dvd|BaseOS-${arch})`,
   })),
   origins: origins.el8('https://vault.centos.org/8.5.2111'),
   mirror: 'https://vault.centos.org/8.5.2111',
@@ -252,12 +256,12 @@ const CENTOS_8_STREAM: Release = {
   name: 'centos-8-stream',
   title: 'CentOS Stream 8',
   anaconda: 'el8',
-  isoNames: 'CentOS-Stream-8-x86_64-latest-boot.iso, from vault.centos.org/8-stream',
+  isoNames: (arch) => `CentOS-Stream-8-20240603.0-${arch}-boot.iso, from vault.centos.org/8-stream`,
   media: media((arch) => ({
-    iso: `https://vault.centos.org/8-stream/isos/${arch}/CentOS-Stream-8-${arch}-latest-boot.iso`,
+    iso: `https://vault.centos.org/8-stream/isos/${arch}/CentOS-Stream-8-20240603.0-${arch}-boot.iso`,
     sums: `https://vault.centos.org/8-stream/isos/${arch}/CHECKSUM`,
-    file: `CentOS-Stream-8-(${arch}-latest|(latest|\\d{8}\\.\\d+)-${arch})-(boot|dvd1)\\.iso`,
-    volume: `CentOS-Stream-8-${arch}-dvd`,
+    file: `CentOS-Stream-8-(${arch}-(latest|\\d{8})|(latest|\\d{8}\\.\\d+)-${arch})-(boot|dvd1)\\.iso`,
+    volume: `CentOS-Stream-(8-${arch}-dvd|BaseOS-${arch})`,
   })),
   origins: origins.el8('https://vault.centos.org/8-stream'),
   mirror: 'https://vault.centos.org/8-stream',
@@ -277,7 +281,7 @@ const RHEL_7: Release = {
   name: 'rhel-7',
   title: 'Red Hat Enterprise Linux 7',
   anaconda: 'el7',
-  isoNames: 'rhel-server-7.9-x86_64-dvd.iso, from access.redhat.com/downloads',
+  isoNames: (arch) => `rhel-server-7.9-${arch}-dvd.iso, from access.redhat.com/downloads`,
   media: media(
     (arch) => ({ file: `rhel-server-7\\.\\d+-${arch}-dvd\\.iso`, volume: `RHEL-7\\.\\d+ Server\\.${arch}` }),
     ['amd64'],
@@ -293,8 +297,11 @@ const OPENEULER: Release = {
   name: 'openeuler-24.03',
   title: 'openEuler 24.03 LTS',
   anaconda: 'openeuler24.03',
-  isoNames: 'openEuler-24.03-LTS-SP3-x86_64-dvd.iso, from openeuler.org/en/download',
+  isoNames: (arch) => `openEuler-24.03-LTS-SP3-${arch}-dvd.iso, from openeuler.org/en/download`,
+  // Its name, and that of its digest beside it, are those of every release (docs.openeuler.org, installation preparation).
   media: media((arch) => ({
+    iso: `https://repo.openeuler.org/openEuler-24.03-LTS-SP3/ISO/${arch}/openEuler-24.03-LTS-SP3-${arch}-dvd.iso`,
+    sums: `https://repo.openeuler.org/openEuler-24.03-LTS-SP3/ISO/${arch}/openEuler-24.03-LTS-SP3-${arch}-dvd.iso.sha256sum`,
     file: `openEuler-24\\.03-LTS(-SP\\d+)?-${arch}-dvd\\.iso`,
     volume: `openEuler-24\\.03-LTS(-SP\\d+)?-${arch}`,
   })),

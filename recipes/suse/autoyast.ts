@@ -4,7 +4,7 @@ import { listOf } from '../../src/recipe/variables.ts';
 import { withCustom } from './custom-profile.ts';
 import { packageNames, WITHOUT } from './packages.ts';
 import { drives } from './partitions.ts';
-import { type Profile, profileXml, type Value } from './profile.ts';
+import { type Profile, profileXml, type Value, YastSymbol } from './profile.ts';
 import type { YastRelease } from './release.ts';
 import { repository } from './repository.ts';
 import { installedScript, type Scripts } from './scripts.ts';
@@ -41,7 +41,10 @@ export function autoyast(release: YastRelease, inputs: AnswerInputs, scripts: Sc
       interfaces: [{ bootproto: 'dhcp', name: 'eth0', startmode: 'auto' }],
       keep_install_network: false,
     },
-    partitioning: drives(layout) as unknown as Value,
+    partitioning: drives(layout).map((drive) => ({
+      ...withSymbols(drive),
+      partitions: drive.partitions.map(withSymbols),
+    })),
     ...(inputs.proxy !== undefined && {
       proxy: { enabled: true, http_proxy: inputs.proxy, https_proxy: inputs.proxy },
     }),
@@ -68,6 +71,15 @@ export function autoyast(release: YastRelease, inputs: AnswerInputs, scripts: Sc
     users: [{ username: 'root', user_password: LOCKED, encrypted: true }],
   };
   return profileXml(`${release.title} for ${arch}, made by compose`, withCustom(profile, custom));
+}
+
+/** Elements of a drive and of a partition that YaST has words of its own for (AutoYaST guide, partitioning). */
+const SYMBOLS = new Set(['type', 'filesystem', 'mountby']);
+
+function withSymbols(values: object): Profile {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, SYMBOLS.has(name) ? new YastSymbol(String(value)) : value]),
+  );
 }
 
 function addOns({ addOns: modules }: YastRelease, values: AnswerInputs['values']): Value | undefined {

@@ -1,12 +1,13 @@
 /** An operator's own profile (`--custom-autoyast`), laid over ours. */
 import { type Element, readXml } from '../../src/answers/autoyast/xml.ts';
 import { RecipeError } from '../../src/errors.ts';
-import type { Profile, Value } from './profile.ts';
+import { type Profile, type Value, YastSymbol } from './profile.ts';
 
 /** Sections of which the lists are added to: what an operator asks for besides, which must not lose what the image needs. */
 const ADDED = new Set(['software', 'scripts', 'add-on']);
 
-const isMap = (value: Value | undefined): value is Profile => typeof value === 'object' && !Array.isArray(value);
+const isMap = (value: Value | undefined): value is Profile =>
+  typeof value === 'object' && !Array.isArray(value) && !(value instanceof YastSymbol);
 
 /**
  * Sections of `custom`, a profile or sections alone, take the place of ours; of `software`, `scripts` and `add-on` lists are
@@ -43,6 +44,7 @@ function asValue(element: Element): Value {
   if (type === 'list') return children.map(asValue);
   if (type === 'boolean') return text.trim() === 'true';
   if (type === 'integer') return Number(text.trim());
+  if (type === 'symbol') return new YastSymbol(text.trim());
   if (children.length > 0 || type === 'map') {
     return Object.fromEntries(children.map((child) => [child.name, asValue(child)]));
   }

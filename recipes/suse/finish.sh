@@ -28,8 +28,18 @@ if command -v zypper > /dev/null; then
 fi
 rm -rf /var/cache/zypp/*
 
+# Devices that LVM would look at alone, by names of this machine's.
+rm -f /etc/lvm/devices/system.devices /etc/lvm/devices/backup/*
+
 # What the installer was told, and what it wrote down of it. Proxies were for the build.
 rm -rf /root/autoinst.xml /var/adm/autoinstall /var/log/YaST2 /var/log/agama-installation /root/inst-sys
 if [ -e /etc/sysconfig/proxy ]; then
     sed -i -e 's/^PROXY_ENABLED=.*/PROXY_ENABLED="no"/' -e 's/^\(HTTPS\{0,1\}_PROXY\|FTP_PROXY\)=.*/\1=""/' /etc/sysconfig/proxy
+fi
+
+# Release 16 enforces SELinux. Labels of what was written here and at the end of the installation; those of a tree travel in
+# the archive.
+if command -v restorecon > /dev/null && [ -d /sys/fs/selinux ]; then
+    restorecon -R /etc /boot /root /usr/local /var/log
+    [ ! -d /curtin ] || restorecon -R /curtin
 fi

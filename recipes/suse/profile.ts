@@ -1,8 +1,22 @@
 /** Profiles of AutoYaST as values, and as the XML that stands for them. */
 import { RecipeError } from '../../src/errors.ts';
 
-/** A text, a number, true or false, a list, or elements by their names. */
-export type Value = string | number | boolean | readonly Value[] | { readonly [name: string]: Value | undefined };
+/** A word that YaST compares with its own; a text of the same letters is another thing to it. */
+export class YastSymbol {
+  readonly word: string;
+  constructor(word: string) {
+    this.word = word;
+  }
+}
+
+/** A text, a number, true or false, a word of YaST's, a list, or elements by their names. */
+export type Value =
+  | string
+  | number
+  | boolean
+  | YastSymbol
+  | readonly Value[]
+  | { readonly [name: string]: Value | undefined };
 export type Profile = { readonly [section: string]: Value | undefined };
 
 const NAMESPACES = 'xmlns="http://www.suse.com/1.0/yast2ns" xmlns:config="http://www.suse.com/1.0/configns"';
@@ -44,6 +58,8 @@ function children(values: Profile, depth: number): string[] {
 
 function element(name: string, value: Value, depth: number): string[] {
   const indent = '  '.repeat(depth);
+  if (value instanceof YastSymbol)
+    return [`${indent}<${name} config:type="symbol">${text(name, value.word)}</${name}>`];
   if (typeof value === 'object') {
     const list = Array.isArray(value);
     const inner = list

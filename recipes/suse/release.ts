@@ -5,9 +5,9 @@ import type { Arch } from '../../src/machine/arch.ts';
 export const RPM_ARCH: Readonly<Record<Arch, 'x86_64' | 'aarch64'>> = { amd64: 'x86_64', arm64: 'aarch64' };
 
 export interface Medium {
-  /** Addresses of the medium and of its digest; undefined where it needs an account. */
+  /** Address of the medium, and of its digest; undefined where it needs an account. */
   readonly iso?: string;
-  readonly sums?: string;
+  readonly checksum?: { readonly algorithm: 'sha256' | 'sha512'; readonly sums: string };
   /** Regular expressions of the file's name and of the volume's. */
   readonly file: string;
   readonly volume: string;
@@ -26,8 +26,8 @@ interface Common {
   readonly version: string;
   /** As products are called by the installer: `SLES`, `openSUSE_Leap`; undefined where the medium has one only. */
   readonly product: string | undefined;
-  /** For people. */
-  readonly isoNames: string;
+  /** For people; `arch` is the vendor's word for it. */
+  readonly isoNames: (arch: 'x86_64' | 'aarch64') => string;
   readonly media: Readonly<Record<Arch, Medium>>;
   readonly maas: {
     readonly name: string;

@@ -1,4 +1,7 @@
-/** The releases of SUSE: families are functions, releases are rows. */
+/**
+ * The releases of SUSE: families are functions, releases are rows. Addresses, names of files and of volumes are those of
+ * libosinfo's database (osinfo-db of May 2026: data/os, and what isoinfo says of real media in tests/isodata).
+ */
 import { type AgamaRelease, media, type Release, type YastRelease } from './release.ts';
 
 const LEAP = 'https://download.opensuse.org/distribution/leap';
@@ -29,7 +32,7 @@ const sles15: YastRelease = {
   version: '15',
   installer: 'autoyast',
   product: 'SLES',
-  isoNames: 'SLE-15-SP6-Full-x86_64-GM-Media1.iso or a later service pack, from the SUSE Customer Center',
+  isoNames: (arch) => `SLE-15-SP6-Full-${arch}-GM-Media1.iso or a later service pack, from the SUSE Customer Center`,
   media: media((arch) => ({
     file: `SLE-15-SP[4-9]-Full-${arch}-(GM|QU\\d)-Media1\\.iso`,
     volume: `SLE-15-SP[4-9]-Full-${arch}.*`,
@@ -52,9 +55,12 @@ const leap15: YastRelease = {
   version: '15',
   installer: 'autoyast',
   product: undefined,
-  isoNames: 'openSUSE-Leap-15.6-DVD-x86_64-Media.iso, from get.opensuse.org/leap/15.6',
+  isoNames: (arch) => `openSUSE-Leap-15.6-DVD-${arch}-Media.iso, from get.opensuse.org/leap/15.6`,
   media: media((arch) => ({
-    file: `openSUSE-Leap-15\\.6-DVD-${arch}-(Build[\\d.]+|Current)?-?Media\\.iso`,
+    iso: `${LEAP}/15.6/iso/openSUSE-Leap-15.6-DVD-${arch}-Media.iso`,
+    checksum: { algorithm: 'sha256', sums: `${LEAP}/15.6/iso/openSUSE-Leap-15.6-DVD-${arch}-Media.iso.sha256` },
+    file: `openSUSE-Leap-15\\.6-DVD-${arch}-((Build[\\d.]+-)?Media|Current)\\.iso`,
+    // The number of the build comes behind, as much of it as there is room for.
     volume: `openSUSE-Leap-15\\.6-DVD-${arch}.*`,
   })),
   addOns: [],
@@ -69,10 +75,10 @@ const sles16: AgamaRelease = {
   version: '16',
   installer: 'agama',
   product: 'SLES',
-  isoNames: 'SLES-16.0-Full-x86_64-GM.install.iso, from the SUSE Customer Center',
+  isoNames: (arch) => `SLES-16.0-Full-${arch}-GM.install.iso, from the SUSE Customer Center`,
   media: media((arch) => ({
     file: `SLES-16\\.\\d-(Full-|Offline-)?${arch}-[A-Za-z0-9.]+\\.install\\.iso`,
-    volume: '(Install-SLE|SLES|agama).*',
+    volume: `Install-SUSE-SLE-16(\\.\\d)?-${arch}`,
   })),
   patterns: ['base'],
   cloudInit: `${LEAP}/16.0/repo/oss/$basearch`,
@@ -86,10 +92,16 @@ const leap16: AgamaRelease = {
   version: '16',
   installer: 'agama',
   product: 'openSUSE_Leap',
-  isoNames: 'Leap-16.0-offline-installer-x86_64.install.iso, from get.opensuse.org/leap/16.0',
+  isoNames: (arch) => `Leap-16.0-offline-installer-${arch}.install.iso, from get.opensuse.org/leap/16.0`,
   media: media((arch) => ({
-    file: `(openSUSE-)?Leap-16\\.0-(offline|online)-installer-${arch}(-[A-Za-z0-9.]+)?\\.install\\.iso`,
-    volume: '(Install-(Leap|openSUSE)|openSUSE|agama).*',
+    iso: `${LEAP}/16.0/offline/Leap-16.0-offline-installer-${arch}.install.iso`,
+    // There is no other digest of it that is signed.
+    checksum: {
+      algorithm: 'sha512',
+      sums: `${LEAP}/16.0/offline/Leap-16.0-offline-installer-${arch}.install.iso.sha512`,
+    },
+    file: `Leap-16\\.0-(offline|online)-installer-${arch}(-[A-Za-z0-9.]+)?\\.install\\.iso`,
+    volume: `Install-Leap-16\\.0-${arch}`,
   })),
   patterns: ['base'],
   cloudInit: undefined,

@@ -83,11 +83,24 @@ export function findDigest(sums: string, fileName: string): string | undefined {
   return undefined;
 }
 
+/** The only digest of a list. It may call its file otherwise: what an address leads to has the name of its build there. */
+function onlyDigest(sums: string): string | undefined {
+  const digests = [...sums.matchAll(/\b[0-9a-fA-F]{128}\b|\b[0-9a-fA-F]{64}\b/g)].map(([digest]) =>
+    digest.toLowerCase(),
+  );
+  return digests.length === 1 ? digests[0] : undefined;
+}
+
+/** Whether a list is beside the one file that it is about, under its name: `x.iso.sha256`, `x.iso.SHA256SUM`, `x-iso-checksum`. */
+function isOfOneFile(sums: string, fileName: string): boolean {
+  return basename(new URL(sums).pathname).startsWith(fileName.replace(/[.-]iso$/, ''));
+}
+
 async function listedDigest(request: MediaRequest, context: Context): Promise<string> {
   const { sums } = request.digest as { sums: string };
   const text = await readList(sums, context);
   const fileName = basename(new URL(request.url).pathname);
-  const digest = findDigest(text, fileName);
+  const digest = findDigest(text, fileName) ?? (isOfOneFile(sums, fileName) ? onlyDigest(text) : undefined);
   const length = request.digest.algorithm === 'sha512' ? 128 : 64;
   if (digest?.length === length) return digest;
   throw new SourceError(

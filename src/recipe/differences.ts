@@ -60,7 +60,13 @@ function sourceFacts(source: PlannedSource): Record<string, string | undefined> 
   const rest = Object.entries(facts).filter(
     ([key]) => !['answers', 'include', 'language', 'isoNames', 'imageNames'].includes(key),
   );
-  return texts(Object.fromEntries(rest));
+  return texts(Object.fromEntries(rest.map(([key, value]) => [key, key === 'checksum' ? checksumText(value) : value])));
+}
+
+/** `sha256 by https://…/SHA256SUMS`, or with the digest itself. */
+function checksumText(checksum: unknown): string {
+  const { algorithm, value, sums } = checksum as { algorithm: string; value?: string; sums?: string };
+  return value === undefined ? `${algorithm} by ${sums}` : `${algorithm} ${value}`;
 }
 
 function answerDifferences(source: PlannedSource, base: PlannedSource): Difference[] {
@@ -99,7 +105,7 @@ function only(from: string | undefined, to: string | undefined): { from?: string
 }
 
 /** Lines taken away and lines added, by a longest common subsequence. */
-function lineDifferences(before: readonly string[], after: readonly string[]): { from?: string; to?: string }[] {
+export function lineDifferences(before: readonly string[], after: readonly string[]): { from?: string; to?: string }[] {
   const common: number[][] = Array.from({ length: before.length + 1 }, () => new Array(after.length + 1).fill(0));
   const at = (i: number, j: number): number => common[i]?.[j] ?? 0;
   for (let i = before.length - 1; i >= 0; i--) {

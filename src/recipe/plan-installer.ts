@@ -134,9 +134,9 @@ export function isAddress(iso: string): boolean {
   return /^https?:\/\//.test(iso);
 }
 
-/** Where to get a medium, for hints. */
+/** The right medium, and where it is to be had, for hints. */
 function whereToGet({ iso_names, file_name }: InstallerSource): string {
-  if (iso_names !== undefined) return `Get it: ${iso_names}.`;
+  if (iso_names !== undefined) return `Its medium is ${iso_names}.`;
   return `Get it from its vendor${file_name === undefined ? '' : ` (its name is like ${file_name})`}.`;
 }
 
@@ -164,7 +164,7 @@ function mediumOf(source: InstallerSource, { inputs, iso: given, mediumLater }: 
   }
   if (file_name !== undefined && !new RegExp(`^(?:${file_name})$`).test(base)) {
     throw new RecipeError('installer.file-name', `Cannot plan ${recipe}: ${base} is no name of its medium`, {
-      hint: `The vendor's is like ${file_name}. ${source.iso_names === undefined ? '' : `${whereToGet(source)} `}A file that was renamed gets its name back with a symbolic link.`,
+      hint: `${whereToGet(source)} Names that are taken: ${file_name}. A file that was renamed gets its name back with a symbolic link.`,
     });
   }
   return iso;

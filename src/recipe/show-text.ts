@@ -2,7 +2,7 @@
 import { columns } from '../formats/human.ts';
 import { FILE_TYPES } from '../pack/filetypes.ts';
 import { customFlag } from './answer-inputs.ts';
-import { gradesOf, gradeText } from './grades.ts';
+import { gradesOf } from './grades.ts';
 import { flatten, layoutNames } from './overlay.ts';
 import { ANSWERS_URL, isGenerated, VOLUME } from './planned-answers.ts';
 import type { Recipe } from './schema.ts';
@@ -33,7 +33,7 @@ export function showText(recipe: Recipe, tools: Readonly<Record<string, readonly
         variants.map(({ whole }) => whole),
       ),
     ],
-    ['what MAAS is told', maasLines(variants.map(({ whole }) => whole))],
+    ['what MAAS is told', variants.map(({ layout, whole }) => maasLine(layout, whole))],
     ['how far it is proven', proofs(recipe)],
   ];
   const head = `${recipe.name}: ${recipe.title}, for ${recipe.arch.join(' and ')}`;
@@ -88,8 +88,7 @@ function needs(variants: readonly Recipe[], tools: Readonly<Record<string, reado
     if (installer === undefined) return [];
     const names = installer.iso_names ?? installer.file_name ?? 'the medium of its vendor';
     const how = installer.iso === undefined ? 'to be given with --iso FILE' : 'downloaded, or given with --iso FILE';
-    const volume = installer.volume === undefined ? '' : ``;
-    return [`medium: ${names} (${how})${volume}`];
+    return [`medium: ${names} (${how})`];
   });
   return [
     ...kinds.map((kind) => `${kind}: ${(tools[kind] ?? []).join(', ')}`),
@@ -101,7 +100,7 @@ function needs(variants: readonly Recipe[], tools: Readonly<Record<string, reado
 function changes(recipe: Recipe, variants: readonly Recipe[]): string[] {
   const variables = new Map(variants.flatMap(({ variables }) => Object.entries(variables)));
   const rows = [...variables].map(([key, { type, default: value, describe, secret }]) => {
-    const text = secret ? '***' : String(value ?? '');
+    const text = secret && value ? '***' : String(value ?? '');
     return [`--set ${key}=`, type, text === '' ? 'nothing' : text, describe];
   });
   const languages = variants.flatMap(({ sources: { installer } }) =>
@@ -116,28 +115,29 @@ function changes(recipe: Recipe, variants: readonly Recipe[]): string[] {
   ];
 }
 
-function maasLines(variants: readonly Recipe[]): string[] {
-  return variants.map(({ maas }) => {
-    const facts = [
-      `name ${maas.name}`,
-      `title ${maas.title}`,
-      `architecture ${maas.architecture}`,
-      `base_image ${maas.base_image}`,
-      ...(maas.user === undefined ? [] : [`user ${maas.user}`]),
-      ...(maas.minimum_maas === undefined ? [] : [`MAAS ${maas.minimum_maas} or newer`]),
-      ...(maas.minimum_curtin === undefined ? [] : [`curtin ${maas.minimum_curtin} or newer`]),
-      ...(maas.preseed === undefined ? [] : ['a preseed of its own']),
-    ];
-    return facts.join(', ');
-  });
+function maasLine(layout: string | undefined, { maas }: Recipe): string {
+  const facts = [
+    `name ${maas.name}`,
+    `title ${maas.title}`,
+    `architecture ${maas.architecture}`,
+    `base_image ${maas.base_image}`,
+    ...(maas.user === undefined ? [] : [`user ${maas.user}`]),
+    ...(maas.minimum_maas === undefined ? [] : [`MAAS ${maas.minimum_maas} or newer`]),
+    ...(maas.minimum_curtin === undefined ? [] : [`curtin ${maas.minimum_curtin} or newer`]),
+    ...(maas.preseed === undefined ? [] : ['a preseed of its own']),
+  ];
+  return `${layout === undefined ? '' : `${layout}: `}${facts.join(', ')}`;
 }
 
 function proofs(recipe: Recipe): string[] {
   const grades = gradesOf(recipe);
-  const told = new Set(grades.map(({ grade, proven }) => `${grade}: ${proven}`));
+  const told = new Map<string, string[]>();
+  for (const { layout, arch, grade, proven } of grades) {
+    const what = `${grade}: ${proven}`;
+    told.set(what, [...(told.get(what) ?? []), layout === undefined ? arch : `${layout} ${arch}`]);
+  }
   return [
-    gradeText(grades),
-    ...told,
+    ...[...told].map(([what, places]) => `${places.join(', ')}: ${what}`),
     `evidence: ${[...new Set(grades.flatMap(({ evidence }) => evidence))].join(', ')}`,
   ];
 }

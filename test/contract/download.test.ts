@@ -88,6 +88,19 @@ test('a list without the file is said so', async () => {
   await expect(fetchMedia(request, quietContext(), store)).rejects.toMatchObject({ code: 'sums.missing' });
 });
 
+test('a list beside its one file may call that by the name of its build', async () => {
+  const answers: Record<string, string | Buffer> = {
+    '/x-DVD-Media.iso': CONTENT,
+    '/x-DVD-Media.iso.sha512': `${SHA512}  x-DVD-Build710.3-Media.iso\n`,
+    '/two.iso.sha512': `${SHA512}  a.iso\n${SHA512}  b.iso\n`,
+  };
+  answer = (request, response) => response.end(answers[request.url ?? '']);
+  const fetched = (path: string, sums: string): ReturnType<typeof fetchMedia> =>
+    fetchMedia({ url: url(path), digest: { algorithm: 'sha512', sums: url(sums) } }, quietContext(), store);
+  await expect(fetched('/two.iso', '/two.iso.sha512')).rejects.toMatchObject({ code: 'sums.missing' });
+  expect(await fetched('/x-DVD-Media.iso', '/x-DVD-Media.iso.sha512')).toMatchObject({ digest: SHA512 });
+});
+
 test('a server that cannot be reached is said so', async () => {
   const request = { url: 'http://127.0.0.1:1/x', digest: { algorithm: 'sha256', value: '0'.repeat(64) } } as const;
   await expect(fetchMedia(request, quietContext(), store)).rejects.toMatchObject({ code: 'download.transport' });

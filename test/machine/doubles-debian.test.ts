@@ -10,6 +10,7 @@ import { compose } from '../../fixtures/cli.ts';
 import {
   type DebianMedium,
   debianMedium,
+  LVM_ROOT,
   NO_SUCH_PACKAGE,
   smallDebian,
 } from '../../fixtures/doubles/debian-installer.ts';
@@ -25,12 +26,17 @@ const why = HAVE ? '' : ' (skipped: needs dropbear, mke2fs)';
 
 let folder = '';
 let system = '';
+let lvm = '';
 let archive: Awaited<ReturnType<typeof serveFiles>>;
 let mirror = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'compose-debian-'));
   system = join(folder, 'small.raw');
-  if (HAVE) await smallDebian(folder, system);
+  lvm = join(folder, 'small-lvm.raw');
+  if (HAVE) {
+    await smallDebian(await mkdtemp(join(folder, 'flat-')), system);
+    await smallDebian(await mkdtemp(join(folder, 'lvm-')), lvm, LVM_ROOT);
+  }
   const suites = ['bullseye', 'bookworm', 'trixie'];
   archive = await serveFiles(new Map(suites.map((suite) => [`/debian/dists/${suite}/Release`, `Suite: ${suite}\n`])));
   // The host's loopback address, as the guest sees it.
@@ -60,7 +66,7 @@ async function prepare(entry: string, name: string, medium: DebianMedium): Promi
     `extends: ${entry}\nname: ${entry}\nmachine: ${machine}\nsources: { installer: ${installer} }\n`,
   );
   const iso = join(at, `debian-${medium.release}-amd64-netinst.iso`);
-  await debianMedium(iso, medium, system);
+  await debianMedium(iso, medium, { system, lvm });
   return { recipe, iso, at, env: { COMPOSE_STATE: join(at, 'state'), COMPOSE_CACHE: join(at, 'cache') } };
 }
 

@@ -25,8 +25,8 @@ const iso = (name: SuseFlavourName): string => media.get(name) ?? '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'compose-suse-'));
   if (!HAVE) return;
-  const { uefi } = await smallSystems(folder);
-  for (const name of NAMES) media.set(name, await suseDouble(folder, name, uefi));
+  const systems = await smallSystems(folder);
+  for (const name of NAMES) media.set(name, await suseDouble(folder, name, systems));
 }, LONG);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

@@ -22,7 +22,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'compose-given-'));
   if (!HAVE) return;
   const raw = join(folder, 'disk.raw');
-  await smallSystem(folder, raw, complete);
+  await smallSystem(folder, raw, { more: complete });
   await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, join(folder, NAME)]);
 }, LONG);
 afterAll(() => rm(folder, { recursive: true, force: true }));

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,8 +8,16 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CliResult, compose } from '../../fixtures/cli.ts';
 import { recordOn } from '../../fixtures/doubles/record.ts';
-import { type LiveServer, liveServer, NO_SUCH_PACKAGE } from '../../fixtures/doubles/subiquity.ts';
+import { rootOfDisk } from '../../fixtures/doubles/restored.ts';
+import {
+  type LiveServer,
+  type LiveSystems,
+  LVM_ROOT,
+  liveServer,
+  NO_SUCH_PACKAGE,
+} from '../../fixtures/doubles/subiquity.ts';
 import { smallSystem } from '../../fixtures/small-system.ts';
+import type { LogicalRoot } from '../../fixtures/uefi-disk.ts';
 import { quietContext } from '../../src/events.ts';
 import { serveAnswers } from '../../src/host/answer-server.ts';
 import { which } from '../../src/host/tools.ts';
@@ -24,22 +32,35 @@ const HAVE = ['dropbearconvert', 'mke2fs'].every((tool) => which(tool) !== undef
 const why = HAVE ? '' : ' (skipped: needs dropbear, mke2fs)';
 
 let folder = '';
-let system: Uint8Array = new Uint8Array(0);
+const NONE = new Uint8Array(0);
+let systems: LiveSystems = { direct: NONE, lvm: NONE };
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'compose-live-server-'));
   if (!HAVE) return;
-  await smallSystem(folder, join(folder, 'small.raw'));
-  system = gzipSync(await readFile(join(folder, 'small.raw')), { level: 1 });
+  const packed = async (layout: string, on?: LogicalRoot): Promise<Uint8Array> => {
+    const path = join(folder, `${layout}.raw`);
+    await smallSystem(await mkdtemp(join(folder, `${layout}-`)), path, on === undefined ? {} : { on });
+    return gzipSync(await readFile(path), { level: 1 });
+  };
+  systems = { direct: await packed('direct'), lvm: await packed('lvm', LVM_ROOT) };
 }, LONG);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** The entry as it is; its machine is smaller, and its CD drive is one that the double's kernel has a driver for. */
+/**
+ * The recipe that init writes from the entry, with one of its lines taken; its machine is smaller, and its CD drive is one that
+ * the double's kernel has a driver for.
+ */
 async function recipe(entry: string, layout: string): Promise<string> {
-  const path = join(folder, entry, `${layout}.yaml`);
-  await mkdir(join(folder, entry), { recursive: true });
+  const cwd = await mkdtemp(join(folder, 'init-'));
+  const made = await compose(['init', `my-${entry}`, '--from', entry], { cwd });
+  expect(made.status, made.stderr).toBe(0);
+  const path = join(cwd, `my-${entry}.yaml`);
+  const lines = (await readFile(path, 'utf8')).split('\n');
+  expect(lines).toContain('#packages: [vim, tmux]');
+  const edited = lines.map((line) => (line.startsWith('#packages:') ? 'packages: [htop]' : line)).join('\n');
   const installer = `{ memory: 384M, media_interface: scsi }`;
   const over = `machine: { memory: 256M, cpus: 1, disk: 192M }\n    sources: { installer: ${installer} }`;
-  await writeFile(path, `extends: ${entry}\nname: ${entry}\nlayouts:\n  ${layout}:\n    ${over}\n`);
+  await writeFile(path, `${edited}\nlayouts:\n  ${layout}:\n    ${over}\n`);
   return path;
 }
 
@@ -58,6 +79,8 @@ interface Driven {
   readonly out: string;
   /** Disks that were installed. */
   readonly base: string;
+  /** For what the test makes. */
+  readonly at: string;
 }
 
 /** `compose build` of an entry from a double of its medium, as an operator would call it. */
@@ -65,28 +88,30 @@ async function drive(entry: string, layout: string, packages: string): Promise<D
   const at = await mkdtemp(join(folder, `${entry}-${layout}-`));
   const media = MEDIA[entry] ?? { release: '', codename: '', sources: true };
   const iso = join(folder, `ubuntu-${media.release}-live-server-amd64.iso`);
-  if (!existsSync(iso)) await liveServer(iso, media, system);
+  if (!existsSync(iso)) await liveServer(iso, media, systems);
   const path = await recipe(entry, layout);
   const out = join(at, 'out');
   const args = ['build', path, '--layout', layout, '--iso', iso, '--set', `packages=${packages}`, '--out', out];
   const env = { COMPOSE_STATE: join(at, 'state'), COMPOSE_CACHE: join(at, 'cache') };
   const allow = ['--allow', '*=the double installs a system of busybox'];
   const result = await compose([...args, ...allow, '--accelerator', 'tcg', '--log', 'plain'], { env });
-  return { result, path, iso, out, base: join(at, 'cache/base') };
+  return { result, path, iso, out, base: join(at, 'cache/base'), at };
 }
 
 describe.skipIf(!HAVE)(`the live server${why}`, () => {
-  // Those that recipes/ubuntu.ts calls driven.
   test.each([
     ['ubuntu-20.04', 'flat'],
+    ['ubuntu-20.04', 'lvm'],
+    ['ubuntu-22.04', 'flat'],
     ['ubuntu-22.04', 'lvm'],
     ['ubuntu-24.04', 'flat'],
     ['ubuntu-24.04', 'lvm'],
     ['ubuntu-26.04', 'flat'],
+    ['ubuntu-26.04', 'lvm'],
   ])(
     '%s in the layout %s is built from the ISO to the artifact, with the answers that were planned',
     async (entry, layout) => {
-      const { result, path, iso, out, base } = await drive(entry, layout, 'vim,tmux');
+      const { result, path, iso, out, base, at } = await drive(entry, layout, 'vim,tmux');
       expect(result.status, result.stderr).toBe(0);
       const planned = plan({ recipe: path, layout, iso, set: ['packages=vim,tmux'] });
       if (planned.source.kind !== 'installer') throw new Error('another source');
@@ -94,10 +119,11 @@ describe.skipIf(!HAVE)(`the live server${why}`, () => {
       const disk = readdirSync(base).find((name) => name.endsWith('.qcow2')) ?? '';
       const { cmdline, ...given } = await recordOn(join(base, disk));
       expect(given).toEqual(Object.fromEntries(files.map(({ path, content }) => [path, content])));
+      for (const one of ['htop', 'vim', 'tmux']) expect(given['user-data']).toContain(`- "${one}"`);
       expect(cmdline?.trim().split(/\s+/)).toEqual(expect.arrayContaining(['autoinstall', 'console=ttyS0']));
       const [artifact] = planned.artifacts;
       const made = join(out, artifact?.file ?? '');
-      if (layout === 'lvm') await run('gzip', ['-t', made]);
+      if (layout === 'lvm') expect(await rootOfDisk(made, at)).toBe('/dev/ubuntu-vg/ubuntu-lv');
       else {
         const { stdout } = await run('tar', ['-tzf', made]);
         expect(stdout.split('\n')).toEqual(expect.arrayContaining(['./curtin/curtin-hooks', './boot/vmlinuz']));
@@ -135,7 +161,7 @@ describe.skipIf(!HAVE)(`the live server${why}`, () => {
     async (_, append, seeded, said) => {
       const at = await mkdtemp(join(folder, 'double-'));
       const iso = join(at, 'live.iso');
-      await liveServer(iso, { release: '24.04.2', codename: 'Noble Numbat', sources: true }, system);
+      await liveServer(iso, { release: '24.04.2', codename: 'Noble Numbat', sources: true }, systems);
       const lifted = await liftFromIso(iso, {}, at, quietContext());
       await run('qemu-img', ['create', '-q', '-f', 'qcow2', join(at, 'disk.qcow2'), '192M']);
       const seed = join(at, 'seed.iso');

@@ -55,7 +55,6 @@ const RULES: readonly Mutant[] = [
   ],
   ['missing-option', 'el 9', 'skipx', 'user --uid=3', /--name/, 'a user without a name'],
   ['missing-option', 'el 9', 'skipx', 'part /srv --fstype=xfs', /no size/, 'a partition without a size'],
-  ['missing-option', 'el 9', 'skipx', 'repo --name=x', /--baseurl/, 'a repository nowhere'],
   ['missing-argument', 'el 9', 'skipx', 'volgroup vg', /partitions/, 'a group of nothing'],
   ['missing-argument', 'el 9', 'keyboard us', 'keyboard', /no layout/, 'a keyboard without a layout'],
   [
@@ -91,7 +90,6 @@ const RULES: readonly Mutant[] = [
   ['packages-line', 'el 9', 'chrony', '@', /no name/, 'a group without a name'],
   ['packages-line', 'el 9', 'chrony', '@base --options', /no option/, 'a misspelt option of a group'],
   ['packages-line', 'el 9', 'chrony', '@^server', /second environment/, 'two environments'],
-  ['packages-conflict', 'el 9', '-iwl*-firmware', '-chrony', /both wanted/, 'wanted and left out'],
   ['duplicate-group', 'el 9', 'chrony', '@core', /already/, 'a group twice'],
   ['missing-command', 'el 9', 'lang en_US.UTF-8', '', /lang/, 'it would ask for the language'],
   ['missing-command', 'el 9', 'timezone Etc/UTC --utc', '', /timezone/, 'it would ask for the time zone'],
@@ -137,6 +135,7 @@ const WARNINGS: readonly Mutant[] = [
   ['deprecated-command', 'el 9', 'skipx', 'authconfig --enableshadow', /authconfig/, 'authselect took its place'],
   ['deprecated-option', 'el 9', 'skipx', 'logging --level=info', /--level/, 'since EL 9'],
   ['repeated-command', 'el 9', 'skipx', 'lang de_DE.UTF-8', /last one/, 'which one counts?'],
+  ['packages-conflict', 'el 9', '-iwl*-firmware', '-chrony', /both wanted/, 'wanted and left out'],
   ['halt', 'el 9', 'poweroff', 'halt', /leaves the machine on/, 'a build would wait'],
   ['no-source', 'el 10', 'cdrom', '', /medium/, 'the medium has to have packages'],
   [
@@ -167,6 +166,14 @@ test('a misspelt word comes with the right one', () => {
   expect(hint(file.replace('skipx', 'install'))).toBe(
     'Use instead: the command of the source alone: url, nfs, cdrom, harddrive.',
   );
+});
+
+test('a repository may be a name alone where the installer knows some, and has one source elsewhere', () => {
+  const codes = (version: string, line: string): string[] =>
+    checkAnswerText('kickstart', `${line}\n`, { family: 'el', version }, { fragment: true }).map(({ code }) => code);
+  expect(codes('9', 'repo --name=addon')).toEqual([]);
+  expect(codes('6', 'repo --name=addon')).toEqual(['kickstart.missing-option']);
+  expect(codes('9', 'repo --name=a --baseurl=http://x --metalink=http://y')).toEqual(['kickstart.conflict']);
 });
 
 test('nothing is missing from an addition, but what is in it is checked', () => {

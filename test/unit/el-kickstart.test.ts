@@ -14,7 +14,7 @@ const text = (name: string): string => readFileSync(join('recipes/el', name), 'u
 const SCRIPTS: Scripts = {
   post: text('post.sh'),
   hooks: { el: text('curtin-hooks'), el6: text('curtin-hooks-el6') },
-  growLvm: text('grow-lvm.sh'),
+  growLvm: readFileSync('recipes/grow-lvm.sh', 'utf8'),
 };
 
 const release = (name: string): Release => RELEASES.find((one) => one.name === name) as Release;

@@ -50,31 +50,6 @@ for (const { name, media } of RELEASES) {
   });
 }
 
-/** Names of volumes as vendors have written them, and media of others that must not pass for them. */
-const VOLUMES: readonly (readonly [recipe: string, arch: Arch, volume: string])[] = [
-  ['rocky-9', 'amd64', 'Rocky-9-4-x86_64-dvd'],
-  ['rocky-10', 'arm64', 'Rocky-10-0-aarch64-dvd'],
-  ['almalinux-8', 'amd64', 'AlmaLinux-8-10-x86_64-dvd'],
-  ['rhel-7', 'amd64', 'RHEL-7.9 Server.x86_64'],
-  ['rhel-9', 'arm64', 'RHEL-9-4-0-BaseOS-aarch64'],
-  ['centos-6', 'amd64', 'CentOS'],
-  ['centos-7', 'amd64', 'CentOS 7 x86_64'],
-  ['centos-8', 'amd64', 'CentOS-8-5-2111-x86_64-dvd'],
-  ['centos-9-stream', 'amd64', 'CentOS-Stream-9-BaseOS-x86_64'],
-  ['ol-8', 'amd64', 'OL-8-8-0-BaseOS-x86_64'],
-  ['fedora-42', 'amd64', 'Fedora-S-dvd-x86_64-42'],
-  ['openeuler-24.03', 'arm64', 'openEuler-24.03-LTS-SP3-aarch64'],
-];
-test('each takes its own medium by the name of the volume, and nobody else does', () => {
-  for (const [recipe, arch, volume] of VOLUMES) {
-    const takers = RELEASES.filter(({ media }) => new RegExp(`^(?:${media[arch]?.volume ?? '(?!)'})$`).test(volume));
-    expect(
-      takers.map(({ name }) => name),
-      volume,
-    ).toEqual([recipe]);
-  }
-});
-
 test('the media of the doubles have names that their releases take', () => {
   for (const [name, { file, volumeId }] of Object.entries(FLAVOURS)) {
     const medium = RELEASES.find((one) => one.name === name)?.media.amd64;

@@ -35,7 +35,12 @@ const SYSTEM_RULES: Readonly<Record<string, Rule>> = {
       wrong('option-value', `ostreesetup --url begins with http, https or file, not ${shown(url)}`);
     }
   },
-  repo: (command, wrong) => exactlyOne(command, ['--baseurl', '--mirrorlist', '--metalink'], wrong),
+  repo: (command, wrong, release) => {
+    const sources = ['--baseurl', '--mirrorlist', '--metalink'];
+    onlyOne(command, sources, wrong);
+    // Since release 7 a name alone switches on a repository that the installer knows.
+    if (release?.line === 'el' && release.number === 6) atLeastOne(command, sources, wrong);
+  },
   rhsm: ({ options }, wrong) => {
     if (options.get('--activation-key') === '') wrong('option-value', 'rhsm --activation-key is empty');
   },

@@ -144,7 +144,8 @@ export class PackageLines {
     this.#seen.set(name, { excluded, line: at.line });
     if (before === undefined) return;
     if (before.excluded !== excluded) {
-      this.#report.error(at, 'packages-conflict', `${shown(name)} is both wanted and left out (line ${before.line})`);
+      // What the installer makes of it depends on the order, which may be meant.
+      this.#report.warn(at, 'packages-conflict', `${shown(name)} is both wanted and left out (line ${before.line})`);
     } else if (name.startsWith('@')) {
       this.#report.error(at, 'duplicate-group', `${shown(name)} is named in line ${before.line} already`);
     }

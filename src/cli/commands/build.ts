@@ -5,6 +5,7 @@ import type { AcceleratorPolicy } from '../../machine/accelerator.ts';
 import { buildText, outcomesAnswer } from '../build-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { type PackFlags, packFlags, packSettings } from '../pack-flags.ts';
+import { planAnswer } from '../plan-answer.ts';
 import { planOptions, type RecipeFlags, recipeFlags } from '../recipe-flags.ts';
 import { type ViewFlags, viewFlags, viewKind, viewTeller } from '../view-flag.ts';
 
@@ -19,6 +20,7 @@ type Flags = Omit<RecipeFlags, 'recipe'> &
     'on-error': OnError;
     jobs: number | undefined;
     'fail-fast': boolean;
+    plan: boolean;
   };
 
 export const buildVerb: Verb<Flags> = {
@@ -28,6 +30,7 @@ export const buildVerb: Verb<Flags> = {
     ['build debian-12 --out images', "from the vendor's cloud image"],
     ['build debian-12 --source packages --out images', "from the distribution's packages"],
     ['build ./web-node.yaml --format tgz --out images', 'a recipe of your own'],
+    ['build rocky-9 --arch arm64 --set packages=vim,tmux --plan', 'what that would do, and what sets it apart'],
     ['build --view debian-12', 'look at its screen with a VNC viewer'],
     ['build debian-12 ./web-node.yaml --jobs 2 --out images', 'several at once'],
   ],
@@ -51,9 +54,21 @@ export const buildVerb: Verb<Flags> = {
         type: 'number',
         describe: 'builds at once, where memory allows; as many as memory and cores carry by default',
       },
+      plan: {
+        type: 'boolean',
+        default: false,
+        describe: 'tell what it would do, as compose plan does, and do nothing',
+      },
       'fail-fast': { type: 'boolean', default: false, describe: 'the first build that fails ends the others' },
     }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
+    if (flags.plan) {
+      const plans = await Promise.all(
+        flags.recipe.map((recipe) => planAnswer(recipe, planOptions({ ...flags, recipe }))),
+      );
+      const data = plans.map((one) => one.data);
+      return { data: data.length === 1 ? data[0] : data, text: plans.map(({ text }) => text).join('\n\n') };
+    }
     const view = viewKind(flags);
     const { operatorAt } = await import('../operator.ts');
     const { workers: saved, ...settings } = await packSettings(flags, context);

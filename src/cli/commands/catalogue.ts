@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { UsageError } from '../../errors.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
+import { planAnswer } from '../plan-answer.ts';
 import { planOptions, type RecipeFlags, recipeFlags } from '../recipe-flags.ts';
 
 type ListFlags = { family: string | undefined };
@@ -62,8 +63,8 @@ export const planVerb: Verb<PlanFlags> = {
       all: { type: 'boolean', default: false, describe: 'every entry, architecture, layout and source' },
     }) as unknown as Argv<PlanFlags & GlobalOptions>,
   run: async ({ recipe, all, ...flags }) => {
-    const { planText } = await import('../../recipe/text.ts');
     if (all) {
+      const { planText } = await import('../../recipe/text.ts');
       const { everyPlan } = await import('../../recipe/every-plan.ts');
       const { allRecipes } = await import('../../recipe/list-text.ts');
       const plans = allRecipes().flatMap((entry) => everyPlan(entry).map((one) => one.plan));
@@ -74,13 +75,7 @@ export const planVerb: Verb<PlanFlags> = {
         hint: 'compose plan NAME; compose list shows the names, --all plans them all.',
       });
     }
-    const { plan } = await import('../../recipe/plan.ts');
-    const { rootEntry } = await import('../../recipe/load.ts');
-    const { planDifferences } = await import('../../recipe/differences.ts');
-    const planned = plan({ ...planOptions({ ...flags, recipe }), mediumLater: true });
-    const entry = rootEntry(recipe);
-    const differs = entry === undefined ? [] : planDifferences(planned, plan({ recipe: entry, mediumLater: true }));
-    return { data: { ...planned, differs }, text: planText(planned, entry, differs) };
+    return planAnswer(recipe, planOptions({ ...flags, recipe }));
   },
 };
 

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { packageRoot } from '../../src/host/built-module.ts';
 
 const run = promisify(execFile);
-const script = join(packageRoot(), 'recipes/el/grow-lvm.sh');
+const script = join(packageRoot(), 'recipes/grow-lvm.sh');
 
 let folder = '';
 beforeEach(async () => {
