@@ -257,7 +257,7 @@ describe('compose build debian-12 --source packages', () => {
       await writeFile(join(work, 'site/deep/index.html'), 'hello\n');
       await writeFile(join(work, 'own.yaml'), OWN_RECIPE);
       const manifest = JSON.parse(readFileSync(join(out, 'debian-12-amd64.build.json'), 'utf8'));
-      const base = join(cacheFolder(), `base/bookworm-amd64-${manifest.inputs[0].inputs.slice(0, 24)}.qcow2`);
+      const base = join(cacheFolder(), `base/bookworm-amd64-flat-${manifest.inputs[0].inputs.slice(0, 24)}.qcow2`);
       const { stdout: sum } = await run('sha512sum', [base]);
       const image = '/bookworm/latest/debian-12-generic-amd64.qcow2';
       const sums = `${sum.slice(0, 128)}  debian-12-generic-amd64.qcow2\n`;
