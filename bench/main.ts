@@ -42,21 +42,24 @@ async function main(): Promise<void> {
   const rows: Row[] = [];
   const composeRows = new Map<string, Row>();
   try {
-    const named = process.argv.slice(2).filter((word) => Object.hasOwn(KINDS, word)) as BenchKind[];
-    const kinds = named.length > 0 ? named : (Object.keys(KINDS) as BenchKind[]);
-    const rivals = RIVALS.filter((rival) => kinds.includes(rival.kind));
     const given = process.argv.find((word) => word.startsWith('--disk='))?.slice('--disk='.length);
+    const named = process.argv.slice(2).filter((word) => Object.hasOwn(KINDS, word)) as BenchKind[];
+    const all = (Object.keys(KINDS) as BenchKind[]).filter((kind) => given === undefined || kind !== SMALL);
+    const kinds = named.length > 0 ? named : all;
+    const rivals = RIVALS.filter((rival) => kinds.includes(rival.kind));
     const packages = [...new Set(rivals.flatMap((rival) => rival.packages))];
     const disk = given === undefined ? await benchDisk(packages) : await describeDisk(given);
     await using mount = await mountRoot(disk, work);
-    const small = kinds.includes(SMALL) ? await benchDisk(packages, true) : disk;
-    await using smallMount = await mountRoot(small, work);
-    for (const [{ path, partition }, { usedBytes }] of [[disk, mount] as const, [small, smallMount] as const])
-      console.log(`disk: ${path}, root partition ${partition}, ${usedBytes} bytes used`);
-    const diskOf = (kind: BenchKind): string => (kind === SMALL ? small : disk).path;
+    console.log(`disk: ${disk.path}, root partition ${disk.partition}, ${mount.usedBytes} bytes used`);
+    const small = given === undefined && kinds.includes(SMALL) ? await benchDisk(packages, true) : undefined;
+    if (small !== undefined) {
+      await using smallMount = await mountRoot(small, work);
+      console.log(`disk of ${SMALL}: ${small.path}, ${smallMount.usedBytes} bytes used`);
+    }
+    const diskOf = (kind: BenchKind): string => ((kind === SMALL ? small : undefined) ?? disk).path;
     // Every rival's input is read once before anything is timed: the comparison is with a warm cache.
     mustSucceed(
-      await measure(`cat "${disk.path}" "${small.path}" > /dev/null; tar -cf - -C "${mount.path}" . > /dev/null`, {
+      await measure(`cat "${disk.path}" "${diskOf(SMALL)}" > /dev/null; tar -cf - -C "${mount.path}" . > /dev/null`, {
         cwd: work,
       }),
       'warm',

@@ -8,7 +8,6 @@ import type { FileType } from './filetypes.ts';
 import type { PackageRecord } from './package-records.ts';
 import type { Artifact, MaasEntry } from './records.ts';
 import type { SbomFormat } from './sbom-formats.ts';
-import type { Threads } from './threads.ts';
 import type { TreeManifest } from './tree-manifest.ts';
 
 export interface PackOptions {
@@ -53,8 +52,6 @@ export interface PackOptions {
   readonly window?: number;
   /** Worker threads. @default as many as the host runs at once */
   readonly workers?: number;
-  /** Threads that were started before, so that they are ready sooner. @default started by `pack` */
-  readonly threads?: Threads | undefined;
   /** Seconds since 1970; times in a tree after it are set back to it. @default SOURCE_DATE_EPOCH */
   readonly sourceDateEpoch?: number;
   /** What MAAS is told of the artifacts. */

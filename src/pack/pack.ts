@@ -33,10 +33,15 @@ export type { PackOptions, PackResult } from './pack-options.ts';
  * @throws FormatError and PackError (disk, file system, output), HostError `engine.missing`, UsageError `engine.*`
  */
 export async function pack(options: PackOptions, context: Context): Promise<PackResult> {
+  checkTuning(options);
+  await using threads = Threads.start(options.workers);
+  return await packOn(threads, options, context);
+}
+
+/** As `pack`, on threads that were started before there was anything to pack. Their number is that of `options`. */
+export async function packOn(threads: Threads, options: PackOptions, context: Context): Promise<PackResult> {
   const { filetypes } = options;
   if (filetypes.length === 0) throw new PackError('pack.no-output', 'Cannot pack: no filetype was asked for');
-  checkTuning(options);
-  await using threads = options.threads ?? Threads.start(options.workers);
   const engines = await openEngines(options);
   const edits = await editsOf(options);
   const { signal } = context;

@@ -32,12 +32,9 @@ export class Threads implements AsyncDisposable {
   }
 
   #begin(): Spare {
-    const worker = new Worker(this.#module, { resourceLimits: LIMITS });
-    const spare: Spare = {
-      worker,
-      exited: new Promise((resolve) => worker.once('exit', () => resolve())),
-      ended: false,
-    };
+    const worker = this.#new();
+    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    const spare: Spare = { worker, exited, ended: false };
     worker.once('exit', () => {
       spare.ended = true;
     });
@@ -51,6 +48,10 @@ export class Threads implements AsyncDisposable {
     for (let spare = this.#spare.shift(); spare !== undefined; spare = this.#spare.shift()) {
       if (!spare.ended) return spare.worker;
     }
+    return this.#new();
+  }
+
+  #new(): Worker {
     return new Worker(this.#module, { resourceLimits: LIMITS });
   }
 

@@ -1,15 +1,15 @@
 /** ubuntu-24.04 from a cloud image that a server of ours publishes as the vendor does; a small system stands for the vendor's. */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compose } from '../../fixtures/cli.ts';
 import { serveFiles } from '../../fixtures/http-servers.ts';
 import { NO_SMALL_IMAGE } from '../../fixtures/small-image.ts';
-import { smallSystem } from '../../fixtures/small-system.ts';
+import { type Filling, standInImage } from '../../fixtures/stand-in-image.ts';
 
 const run = promisify(execFile);
 const LONG = 600_000;
@@ -22,22 +22,12 @@ let folder = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'compose-cloudimg-'));
   if (!HAVE) return;
-  const raw = join(folder, 'disk.raw');
-  await smallSystem(folder, raw, { more: complete });
-  await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, join(folder, IMAGE)]);
+  await standInImage(folder, IMAGE, complete);
 }, LONG);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** What the vendor's image has that the steps are about. Its programs say what they were asked. */
-async function complete(tree: string): Promise<void> {
-  const put = async (path: string, text: string, mode = 0o644): Promise<void> => {
-    const file = join(tree, path);
-    await mkdir(dirname(file), { recursive: true });
-    await writeFile(file, text);
-    await chmod(file, mode);
-  };
-  const says = (name: string, more = ''): Promise<void> =>
-    put(`bin/${name}`, `#!/bin/sh\necho "${name} $*" >> /var/log/asked\n${more}`, 0o755);
+async function complete({ put, says }: Filling): Promise<void> {
   for (const name of ['apt-get', 'add-apt-repository', 'update-locale', 'locale-gen']) await says(name);
   await says('debconf-set-selections', 'cat >> /var/log/asked\n');
   await says(

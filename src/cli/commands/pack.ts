@@ -62,8 +62,8 @@ export const packVerb: Verb<Flags> = {
     checkTuning(settings);
     // They start while the modules of packing are loaded.
     await using threads = Threads.start(settings.workers);
-    const { pack } = await loadPack();
-    const result = await pack({ ...options, ...settings, threads, ...(flags.verify && { verify }) }, context);
+    const { packOn } = await loadPack();
+    const result = await packOn(threads, { ...options, ...settings, ...(flags.verify && { verify }) }, context);
     return { data: result, text: artifactText(result, maas) };
   },
 };
