@@ -12,6 +12,7 @@ import { run } from '../host/process.ts';
 import { reapPath } from '../host/reaper.ts';
 import { SingleFlight } from '../host/single-flight.ts';
 import type { Arch } from '../machine/arch.ts';
+import { userEmulation } from '../machine/user-emulation.ts';
 import type { DiskLayout } from '../recipe/schema.ts';
 import { coreConfig, espFiles, fstab, grubConfig, grubStub, hookScript, MKE2FS_CONF } from './base-disk-files.ts';
 import { type BaseDiskLayout, baseDiskLayout, type DiskRange, ROOT_VOLUME } from './base-disk-layout.ts';
@@ -194,7 +195,8 @@ async function fillTree(
   args.push(`--customize-hook=${hook}`, options.suite, '/dev/null', options.mirror);
   // initramfs-tools makes an initrd for the kernel and another when dpkg is done; the hook makes one.
   const initrd = options.include.includes('initramfs-tools') ? { INITRD: 'No' } : {};
-  const env = { ...process.env, ...initrd, SOURCE_DATE_EPOCH: process.env.SOURCE_DATE_EPOCH ?? '1700000000' };
+  const epoch = process.env.SOURCE_DATE_EPOCH ?? '1700000000';
+  const env = { ...process.env, ...initrd, ...userEmulation(arch), SOURCE_DATE_EPOCH: epoch };
   const onLine = (line: string): void =>
     context.emit({ type: 'output', phase: 'acquire', stream: 'stderr', text: `${line}\n` });
   await run('mmdebstrap', args, { ...context, env, onLine });

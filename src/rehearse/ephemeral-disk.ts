@@ -11,6 +11,7 @@ import { run } from '../host/process.ts';
 import { reapPath } from '../host/reaper.ts';
 import { SingleFlight } from '../host/single-flight.ts';
 import type { Arch } from '../machine/arch.ts';
+import { userEmulation } from '../machine/user-emulation.ts';
 
 /** What stands in for the Ubuntu that MAAS boots a machine with to deploy it. */
 export interface EphemeralSystem {
@@ -99,7 +100,7 @@ async function fill(work: string, arch: Arch, packages: readonly string[], conte
     ...['--skip=cleanup/apt', `--customize-hook=${hook}`, SUITE, '/dev/null', await hostDebianMirror()],
   ];
   // Its initrd is made by compose, of what this machine needs (/etc/kernel/postinst.d/initramfs-tools).
-  await run('mmdebstrap', args, { ...context, env: { ...process.env, INITRD: 'No' }, onLine });
+  await run('mmdebstrap', args, { ...context, env: { ...process.env, ...userEmulation(arch), INITRD: 'No' }, onLine });
 }
 
 /** Writes the root file system and what boots it into `work`; the bind mount is what mke2fs reads, without /proc and /sys. */
