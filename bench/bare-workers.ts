@@ -3,7 +3,7 @@
  * has cores, in the chunks and at the level of compose, and prints the milliseconds from the first chunk to the last.
  * Nothing it makes is kept; `out` gets as many zeros, so that its size can be compared.
  */
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, truncateSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { openEngine } from '../src/pack/engine.ts';
@@ -32,11 +32,26 @@ async function compress({ input, length, next }: Work): Promise<void> {
   });
 }
 
+/** A whole file; `readFile` has none above 2 GiB. */
+function readShared(path: string): SharedArrayBuffer {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = new SharedArrayBuffer(fstatSync(file).size);
+    for (let at = 0; at < bytes.byteLength; ) {
+      const part = new Uint8Array(bytes, at, Math.min(64 * CHUNK, bytes.byteLength - at));
+      const read = readSync(file, part, 0, part.length, at);
+      if (read === 0) throw new Error(`${path} became shorter`);
+      at += read;
+    }
+    return bytes;
+  } finally {
+    closeSync(file);
+  }
+}
+
 async function main(tar: string, out: string): Promise<void> {
-  const bytes = readFileSync(tar);
-  const input = new SharedArrayBuffer(bytes.length);
-  new Uint8Array(input).set(bytes);
-  const work: Work = { input, length: bytes.length, next: new SharedArrayBuffer(4) };
+  const input = readShared(tar);
+  const work: Work = { input, length: input.byteLength, next: new SharedArrayBuffer(4) };
   const workers = Array.from({ length: availableParallelism() }, () => {
     return new Worker(new URL(import.meta.url), { workerData: work });
   });

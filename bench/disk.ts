@@ -28,11 +28,13 @@ export async function describeDisk(path: string): Promise<BenchDisk> {
   return { path, partition: root.partition.number, offset: root.partition.start };
 }
 
+export interface MountedRoot extends AsyncDisposable {
+  readonly path: string;
+  readonly usedBytes: number;
+}
+
 /** The root partition mounted read-only by the kernel from a raw copy made here, which no rival's time includes. */
-export async function mountRoot(
-  disk: BenchDisk,
-  work: string,
-): Promise<AsyncDisposable & { readonly path: string; readonly usedBytes: number }> {
+export async function mountRoot(disk: BenchDisk, work: string): Promise<MountedRoot> {
   const path = mkdtempSync(join(work, 'mnt-'));
   const raw = `${path}.raw`;
   execFileSync('qemu-img', ['convert', '-O', 'raw', disk.path, raw]);
@@ -48,14 +50,40 @@ export async function mountRoot(
   };
 }
 
-/** What a disk for virtual machines does without. */
-const FOR_METAL = ['lvm2', 'xfsprogs', 'locales', 'lsb-release'];
-
 /**
- * A Debian 12 root disk made from packages, and the tools of the rivals, installed where they are missing. `small` has the
- * kernel for virtual machines and nothing that only metal needs: half a gigabyte is used, else nine tenths of one.
+ * Debian 12 root disks: `usual` is the catalogue's, nine tenths of a gigabyte; `small` has the kernel for virtual machines and
+ * nothing that only a deployment on metal needs, half a gigabyte; `server` has what runs and builds programs too, three.
  */
-export async function benchDisk(packages: readonly string[], small = false): Promise<BenchDisk> {
+export type DiskName = 'usual' | 'small' | 'server';
+
+interface Difference {
+  readonly set?: readonly string[];
+  readonly without?: readonly string[];
+  readonly with?: readonly string[];
+}
+
+const DIFFERENCES: Readonly<Record<DiskName, Difference>> = {
+  usual: {},
+  small: {
+    set: ['kernel=linux-image-cloud-amd64'],
+    without: ['lvm2', 'xfsprogs', 'locales', 'lsb-release', 'cloud-init', 'cloud-guest-utils', 'python3-oauthlib'],
+  },
+  server: {
+    with: [
+      'docker.io',
+      'qemu-system-x86',
+      'libvirt-daemon-system',
+      'postgresql',
+      'default-jdk-headless',
+      'clang',
+      'golang-go',
+      'linux-headers-amd64',
+    ],
+  },
+};
+
+/** A Debian 12 root disk made from packages, and the tools of the rivals, installed where they are missing. */
+export async function benchDisk(packages: readonly string[], name: DiskName = 'usual'): Promise<BenchDisk> {
   const missing = packages.filter((name) => {
     try {
       execFileSync('dpkg', ['-s', name], { stdio: 'ignore' });
@@ -66,11 +94,11 @@ export async function benchDisk(packages: readonly string[], small = false): Pro
   });
   const context = quietContext();
   if (missing.length > 0) await aptInstall(missing, { signal: context.signal });
-  const set = small ? ['kernel=linux-image-cloud-amd64'] : [];
+  const { set = [], without = [], with: more = [] } = DIFFERENCES[name];
   const { source } = plan({ recipe: 'debian-12', source: 'packages', set });
   if (source.kind !== 'packages') throw new Error('the plan has another source');
   const { suite, components, layout } = source;
-  const include = small ? source.include.filter((name) => !FOR_METAL.includes(name)) : source.include;
+  const include = [...source.include.filter((one) => !without.includes(one)), ...more];
   const mirror = await hostDebianMirror();
   const wanted = { arch: 'amd64', suite, components, include, mirror, size: DISK_SIZE, layout } as const;
   const base = await composeBaseDisk(wanted, context);

@@ -8,9 +8,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
-import { benchDisk, describeDisk, mountRoot } from './disk.ts';
+import { type BenchDisk, benchDisk, type DiskName, describeDisk, type MountedRoot, mountRoot } from './disk.ts';
 import { type Measured, measure } from './measure.ts';
-import { type BenchKind, KINDS, LARGE, RIVALS, SMALL } from './rivals.ts';
+import { type BenchKind, diskOf, KINDS, LARGE, RIVALS } from './rivals.ts';
 import { describeRow, markdownTable, type Row } from './table.ts';
 
 function best(runs: readonly Measured[], title: string, kind: string, size: number): Row {
@@ -32,6 +32,32 @@ async function largeDisk(path: string, work: string): Promise<string> {
   return large;
 }
 
+/** The disks of the kinds, each mounted once. */
+class Disks implements AsyncDisposable {
+  readonly #work: string;
+  readonly #all = new Map<DiskName, MountedRoot & { readonly disk: BenchDisk }>();
+
+  constructor(work: string) {
+    this.#work = work;
+  }
+
+  async add(name: DiskName, disk: BenchDisk): Promise<MountedRoot> {
+    const mounted = { ...(await mountRoot(disk, this.#work)), disk };
+    this.#all.set(name, mounted);
+    return mounted;
+  }
+
+  of(kind: BenchKind): MountedRoot & { readonly disk: BenchDisk } {
+    const mounted = this.#all.get(diskOf(kind));
+    if (mounted === undefined) throw new Error(`the disk of ${kind} is not mounted`);
+    return mounted;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const mounted of this.#all.values()) await mounted[Symbol.asyncDispose]();
+  }
+}
+
 function mustSucceed(run: Measured, title: string): Measured {
   if (run.exitCode !== 0) throw new Error(`${title} ended with ${run.exitCode}: ${run.stderr}`);
   return run;
@@ -44,31 +70,25 @@ async function main(): Promise<void> {
   try {
     const given = process.argv.find((word) => word.startsWith('--disk='))?.slice('--disk='.length);
     const named = process.argv.slice(2).filter((word) => Object.hasOwn(KINDS, word)) as BenchKind[];
-    const all = (Object.keys(KINDS) as BenchKind[]).filter((kind) => given === undefined || kind !== SMALL);
+    const all = (Object.keys(KINDS) as BenchKind[]).filter((kind) => given === undefined || diskOf(kind) === 'usual');
     const kinds = named.length > 0 ? named : all;
     const rivals = RIVALS.filter((rival) => kinds.includes(rival.kind));
     const packages = [...new Set(rivals.flatMap((rival) => rival.packages))];
-    const disk = given === undefined ? await benchDisk(packages) : await describeDisk(given);
-    await using mount = await mountRoot(disk, work);
-    console.log(`disk: ${disk.path}, root partition ${disk.partition}, ${mount.usedBytes} bytes used`);
-    const small = given === undefined && kinds.includes(SMALL) ? await benchDisk(packages, true) : undefined;
-    if (small !== undefined) {
-      await using smallMount = await mountRoot(small, work);
-      console.log(`disk of ${SMALL}: ${small.path}, ${smallMount.usedBytes} bytes used`);
+    await using disks = new Disks(work);
+    for (const name of new Set(kinds.map(diskOf))) {
+      const disk = given === undefined ? await benchDisk(packages, name) : await describeDisk(given);
+      const { path, usedBytes } = await disks.add(name, disk);
+      console.log(`${name} disk: ${disk.path}, root partition ${disk.partition}, ${usedBytes} bytes used`);
+      // Every rival's input is read once before anything is timed: the comparison is with a warm cache.
+      const warm = `cat "${disk.path}" > /dev/null; tar -cf - -C "${path}" . > /dev/null`;
+      mustSucceed(await measure(warm, { cwd: work }), 'warm');
     }
-    const diskOf = (kind: BenchKind): string => ((kind === SMALL ? small : undefined) ?? disk).path;
-    // Every rival's input is read once before anything is timed: the comparison is with a warm cache.
-    mustSucceed(
-      await measure(`cat "${disk.path}" "${diskOf(SMALL)}" > /dev/null; tar -cf - -C "${mount.path}" . > /dev/null`, {
-        cwd: work,
-      }),
-      'warm',
-    );
 
     const cli = join(packageRoot(), 'dist/src/cli/main.js');
     for (const kind of kinds) {
       const { flags, suffix, runs: times } = KINDS[kind];
-      const path = kind === LARGE.kind ? await largeDisk(disk.path, work) : diskOf(kind);
+      const { disk } = disks.of(kind);
+      const path = kind === LARGE.kind ? await largeDisk(disk.path, work) : disk.path;
       const runs: Measured[] = [];
       let size = 0;
       for (let i = 0; i < times; i++) {
@@ -89,17 +109,20 @@ async function main(): Promise<void> {
       const out = join(work, `${rival.id}.out`);
       for (let i = 0; i < rival.runs; i++) {
         const temporary = mkdtempSync(join(work, 'tmp-'));
+        const { disk, path } = disks.of(rival.kind);
         const values = {
-          DISK: diskOf(rival.kind),
+          DISK: disk.path,
           PART: String(disk.partition),
-          MNT: mount.path,
+          MNT: path,
           TMP: temporary,
           OUT: out,
           CLI: cli,
           BARE: join(packageRoot(), 'dist/bench/bare-workers.js'),
         };
         const settings = Object.entries(values).map(([key, value]) => `${key}='${value}'`);
-        const run = await measure(`${settings.join('\n')}\n${rival.script}`, { cwd: work, temporary });
+        // compose ends when its file is durable.
+        const durable = `${rival.script}\nsync "$OUT"`;
+        const run = await measure(`${settings.join('\n')}\n${durable}`, { cwd: work, temporary });
         mustSucceed(run, rival.title);
         const ms = rival.timesItself ? Number(readFileSync(join(temporary, 'ms'), 'utf8')) : run.ms;
         runs.push({ ...run, ms });

@@ -1,21 +1,37 @@
-/** What is compared: compose's flags, the end of the file it makes, and how often it is run: the best run counts, slow ones have one. */
+import type { DiskName } from './disk.ts';
+
+interface Kind {
+  /** compose's own. */
+  readonly flags: string;
+  /** End of the name of the file it makes. */
+  readonly suffix: string;
+  /** How often it is run: the best run counts, slow ones have one. */
+  readonly runs: number;
+  /** @default 'usual' */
+  readonly disk?: DiskName;
+}
+
+/** What is compared. */
 export const KINDS = {
   tgz: { flags: '--format tgz', suffix: 'tar.gz', runs: 3 },
+  'tgz-server': { flags: '--format tgz', suffix: 'tar.gz', runs: 2, disk: 'server' },
   ddgz: { flags: '--format ddgz', suffix: 'dd.gz', runs: 3 },
-  'ddgz-small': { flags: '--format ddgz', suffix: 'dd.gz', runs: 3 },
+  'ddgz-small': { flags: '--format ddgz', suffix: 'dd.gz', runs: 3, disk: 'small' },
   'ddgz-100g': { flags: '--format ddgz', suffix: 'dd.gz', runs: 3 },
   'tgz-zlib': { flags: '--format tgz --engine zlib', suffix: 'tar.gz', runs: 2 },
   txz: { flags: '--format txz', suffix: 'tar.xz', runs: 1 },
   tbz: { flags: '--format tbz', suffix: 'tar.bz2', runs: 1 },
-} as const;
+} as const satisfies Readonly<Record<string, Kind>>;
 
 /** A kind whose disk is that of the others in a larger virtual disk. */
 export const LARGE = { kind: 'ddgz-100g', beside: 'ddgz', size: '100G' } as const;
 
-/** The kind whose disk has less on it. */
-export const SMALL: BenchKind = 'ddgz-small';
-
 export type BenchKind = keyof typeof KINDS;
+
+export function diskOf(kind: BenchKind): DiskName {
+  const { disk = 'usual' }: Kind = KINDS[kind];
+  return disk;
+}
 
 /**
  * The ways people pack a disk today, each as one bash script. `DISK` is the qcow2, `PART` the number of its root
@@ -66,6 +82,13 @@ pigz --best --force "$TMP/out.tar"
 mv "$TMP/out.tar.gz" "$OUT"
 `;
 
+const BARE_TITLE = 'bare libdeflate workers on the same bytes in memory, nothing read or written';
+const BARE = `
+node "$CLI" pack "$DISK" --no-seal --format tgz --name bare --out "$TMP/bare" --log plain
+zcat "$TMP/bare/bare.tar.gz" > "$TMP/bare.tar"
+node "$BARE" "$TMP/bare.tar" "$OUT" > "$TMP/ms"
+`;
+
 const CONVERT_PIGZ = 'qemu-img convert -O raw "$DISK" "$TMP/disk.raw" && pigz -6 -c "$TMP/disk.raw" > "$OUT"';
 
 export const RIVALS: readonly Rival[] = [
@@ -93,21 +116,26 @@ export const RIVALS: readonly Rival[] = [
     packages: ['qemu-utils', 'nbdkit', 'libnbd-bin', 'fuse2fs', 'tar', 'pigz'],
     runs: 1,
   },
+  { id: 'bare', title: BARE_TITLE, kind: 'tgz', script: BARE, packages: ['libdeflate0'], runs: 2, timesItself: true },
+  { id: 'fast', title: 'compose --fast', kind: 'tgz', script: COMPOSE('--fast'), packages: ['libisal2'], runs: 2 },
+  { id: 'small', title: 'compose --small', kind: 'tgz', script: COMPOSE('--small'), packages: [], runs: 1 },
   {
-    id: 'bare',
-    title: 'bare libdeflate workers on the same bytes in memory, nothing read or written',
-    kind: 'tgz',
-    script: `
-node "$CLI" pack "$DISK" --no-seal --format tgz --name bare --out "$TMP/bare" --log plain
-zcat "$TMP/bare/bare.tar.gz" > "$TMP/bare.tar"
-node "$BARE" "$TMP/bare.tar" "$OUT" > "$TMP/ms"
-`,
+    id: 'server-tar-pigz',
+    title: 'tar | pigz -6 (mounted by the kernel, as root)',
+    kind: 'tgz-server',
+    script: `${TAR} -C "$MNT" . | pigz -6 > "$OUT"`,
+    packages: ['tar', 'pigz'],
+    runs: 1,
+  },
+  {
+    id: 'server-bare',
+    title: BARE_TITLE,
+    kind: 'tgz-server',
+    script: BARE,
     packages: ['libdeflate0'],
     runs: 2,
     timesItself: true,
   },
-  { id: 'fast', title: 'compose --fast', kind: 'tgz', script: COMPOSE('--fast'), packages: ['libisal2'], runs: 2 },
-  { id: 'small', title: 'compose --small', kind: 'tgz', script: COMPOSE('--small'), packages: [], runs: 1 },
   {
     id: 'zlib-tar-pigz',
     title: 'tar | pigz -6 (mounted by the kernel, as root)',
@@ -127,7 +155,7 @@ node "$BARE" "$TMP/bare.tar" "$OUT" > "$TMP/ms"
   {
     id: 'convert-pigz-small',
     title: 'qemu-img convert, then pigz -6',
-    kind: SMALL,
+    kind: 'ddgz-small',
     script: CONVERT_PIGZ,
     packages: ['qemu-utils', 'pigz'],
     runs: 2,

@@ -1,18 +1,21 @@
 /** Numbers as tar headers hold them: octal text, or GNU's base-256 where octal has no room. */
 
+/** Of each width up to the widest field of a header; a power for each number of each member is a fiftieth of packing a tree. */
+const LIMITS = Array.from({ length: 13 }, (_, width) => 8 ** (width - 1) - 1);
+const WORD = 2 ** 31;
+
 /** Largest number `width` bytes hold as octal digits and a terminating NUL. */
 export function octalLimit(width: number): number {
-  return 8 ** (width - 1) - 1;
+  return LIMITS[width] ?? 8 ** (width - 1) - 1;
 }
 
 /** Writes `value` into `width` bytes at `offset`: octal and a NUL, or base-256 with the high bit set. */
 export function writeNumber(into: Uint8Array, offset: number, width: number, value: number): void {
   if (value >= 0 && value <= octalLimit(width)) {
+    let at = offset + width - 2;
     let rest = value;
-    for (let at = offset + width - 2; at >= offset; at--) {
-      into[at] = 0x30 + (rest % 8);
-      rest = Math.floor(rest / 8);
-    }
+    for (; rest >= WORD; rest = Math.floor(rest / 8)) into[at--] = 0x30 + (rest % 8);
+    for (let word = rest | 0; at >= offset; word >>>= 3) into[at--] = 0x30 + (word & 7);
     into[offset + width - 1] = 0;
     return;
   }

@@ -61,6 +61,22 @@ const SLASH = 0x2f;
 const encoder = new TextEncoder();
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 
+/** Where headers are cut from: a buffer for each keeps malloc and the collector busy for as long as all else here takes. */
+const SLAB = 64 * 1024;
+let slab = new Uint8Array(0);
+let slabUsed = 0;
+
+/** Zeros that nobody else has. */
+function zeroed(length: number): Uint8Array {
+  if (length > SLAB / 8) return new Uint8Array(length);
+  if (slabUsed + length > slab.length) {
+    slab = new Uint8Array(SLAB);
+    slabUsed = 0;
+  }
+  slabUsed += length;
+  return slab.subarray(slabUsed - length, slabUsed);
+}
+
 /** Everything that comes before a member's data: PAX header if one is needed, ustar header, and the map of a sparse file. */
 export function memberHeader(member: TarMember): Uint8Array {
   const map = member.sparse === undefined ? undefined : sparseMap(member.size, member.sparse);
@@ -69,13 +85,13 @@ export function memberHeader(member: TarMember): Uint8Array {
   const name = map === undefined ? member.name : concat(SPARSE_FOLDER, baseName(member.name));
   if (stored > octalLimit(SIZE_SIZE)) records.push(paxRecord('size', String(stored)));
   if (records.length === 0) {
-    const header = new Uint8Array(BLOCK);
+    const header = zeroed(BLOCK);
     writeHeader(header, 0, member, name, stored);
     return header;
   }
   const body = encodePax(records);
   const paxBlocks = BLOCK + body.length + padding(body.length);
-  const bytes = new Uint8Array(paxBlocks + BLOCK + (map?.length ?? 0));
+  const bytes = zeroed(paxBlocks + BLOCK + (map?.length ?? 0));
   writePaxHeader(bytes, member, body.length);
   bytes.set(body, BLOCK);
   writeHeader(bytes, paxBlocks, member, name, stored);
