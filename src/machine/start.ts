@@ -17,7 +17,7 @@ import { FailureLatch, Machine, type RunningMachine } from './running-machine.ts
 import { Screenshots } from './screenshots.ts';
 import { SerialConsole } from './serial.ts';
 import { checkSpec, hasNetwork, type MachineSpec } from './spec.ts';
-import { startTpm, tpmState } from './tpm.ts';
+import { startTpm, tpmCommand, tpmState } from './tpm.ts';
 import { openView, type ViewKind, viewPlace } from './view.ts';
 import { Watch, type WatchBudgets, watchBudgets } from './watch-guest.ts';
 
@@ -92,7 +92,11 @@ export async function startMachine(
     context.signal.throwIfAborted();
     const milestones = new Milestones(context.emit);
     const budgets = { ...watchBudgets(accelerator.timeScale), ...options.budgets };
-    const qemu = stack.use(await startQemu(options.program ?? BOARDS[spec.arch].qemu, argv, runDir));
+    const script = {
+      sockets: sockets.path,
+      ...(tpm !== undefined && { tpm: tpmCommand('swtpm', sockets.path, tpmFolder) }),
+    };
+    const qemu = stack.use(await startQemu(options.program ?? BOARDS[spec.arch].qemu, argv, runDir, script));
     const failed = new FailureLatch();
     const early = qemu.exited.then((exit) => {
       throw qemuDied(spec.name, exit, qemu.stderr(), { runDir });
