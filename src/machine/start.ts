@@ -51,7 +51,7 @@ const LAST_WORDS_MS = 2_000;
 
 /**
  * Starts a machine: chooses accelerator and firmware, starts QEMU paused, connects QMP and the console, lets it run.
- * Its evidence (qemu.sh, qemu.stderr, qmp.log, serial.log) lies in `runDir`.
+ * Its evidence (qemu.sh, qemu.stderr, qmp.log, serial.log, serial.index) lies in `runDir`.
  * @throws HostError `qemu.missing`, `firmware.missing`; MachineError `qemu.failed`; UsageError `view.twice`
  */
 export async function startMachine(
@@ -110,8 +110,10 @@ export async function startMachine(
       );
       const fail = (error: unknown): void => failed.fail(error);
       const { name } = spec;
+      const { emit } = context;
+      const index = join(runDir, 'serial.index');
       const serial = stack.use(
-        await SerialConsole.connect(serialSocket, { name, emit: context.emit, milestones, onFailure: fail }),
+        await SerialConsole.connect(serialSocket, { name, emit, milestones, onFailure: fail, index }),
       );
       const forwards = await forwardedPorts(spec, qmp);
       stack.use(await Screenshots.start(qmp, { folder: join(runDir, 'screenshots') }));
