@@ -82,9 +82,22 @@ test('cloud-init: a failure has its report and the end of its log', async () => 
 });
 
 test('cloud-init: one that never finishes is given up after its time, with what it tells about itself', async () => {
+  let end = (): void => {};
   await using guest = await guestOf([
-    // Nothing is answered: a command of the user-data waits for input.
-    [/result\.json/, () => {}],
+    // A command of the user-data waits for input, until it is killed.
+    [
+      /result\.json/,
+      ({ channel }) => {
+        end = () => answer(channel, 143);
+      },
+    ],
+    [
+      /; k \d+ TERM$/,
+      ({ channel }) => {
+        end();
+        answer(channel, 0);
+      },
+    ],
     [/status --long/, ({ channel }) => answer(channel, 0, 'status: running\ndetail: config-runcmd\n')],
     [/cloud-init\.log/, ({ channel }) => answer(channel, 0, 'WARNING: late\n')],
   ]);
