@@ -45,8 +45,8 @@ export async function waitForCloudInit(session: GuestSession, options: ExecOptio
     return await finished(session, limited);
   } catch (error) {
     if (timeoutMs === undefined || !isComposeError(error) || error.code !== 'command.timeout') throw error;
-    const what = `Cannot provision the guest: cloud-init has not finished within ${humanDuration(timeoutMs)}`;
-    throw await failed(session, what, { signal, timeoutMs: REPORT_MS }, error);
+    const how = `has not finished within ${humanDuration(timeoutMs)}`;
+    throw await failed(session, how, { signal, timeoutMs: REPORT_MS }, error);
   }
 }
 
@@ -59,13 +59,12 @@ async function finished(session: GuestSession, options: ExecOptions): Promise<st
   const { exitCode, stdout } = await session.exec('cloud-init status --wait', options);
   const status = /status:\s*(\S+)/.exec(stdout)?.[1] ?? 'unknown';
   if (exitCode === 0 || exitCode === 2) return status;
-  const what = `Cannot provision the guest: cloud-init ended with "${status}"`;
-  throw await failed(session, what, options);
+  throw await failed(session, `ended with "${status}"`, options);
 }
 
 async function failed(
   session: GuestSession,
-  what: string,
+  how: string,
   options: ExecOptions,
   cause?: unknown,
 ): Promise<ProvisionError> {
@@ -74,7 +73,7 @@ async function failed(
     "grep -E 'WARNING|ERROR|CRITICAL|Traceback' /var/log/cloud-init.log | tail -n 15",
     options,
   );
-  return new ProvisionError('cloud-init.failed', what, {
+  return new ProvisionError('cloud-init.failed', `Cannot provision the guest: cloud-init ${how}`, {
     hint: 'The report names the module; its log is in the guest at /var/log/cloud-init.log.',
     evidence: { report: report.stdout.trimEnd().split('\n'), log: log.stdout.trimEnd().split('\n') },
     cause,
