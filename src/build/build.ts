@@ -69,6 +69,7 @@ export interface BuildResult extends PackResult {
 /** Budgets under KVM; a slower accelerator multiplies them (`Accelerator.timeScale`). */
 const LOGIN_MS = 90_000;
 const SHUTDOWN_MS = 60_000;
+const CLOUD_INIT_MS = 600_000;
 
 /**
  * Builds a recipe: plan, check the host, acquire the base, boot it, provision it over SSH, prove a clean power-off, hold
@@ -214,7 +215,8 @@ async function provisionGuest(
       context,
       'cloud-init',
       async () => {
-        const status = await waitForCloudInit(session, { signal });
+        const timeoutMs = CLOUD_INIT_MS * machine.accelerator.timeScale;
+        const status = await waitForCloudInit(session, { signal, timeoutMs });
         machine.milestones.reach('cloud-init', status);
         return status;
       },

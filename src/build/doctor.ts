@@ -55,7 +55,7 @@ export interface Probes {
   readonly root: boolean;
 }
 
-export function hostProbes(arch: Arch, policy: AcceleratorPolicy = 'auto'): Probes {
+export function hostProbes(arch: Arch, policy: AcceleratorPolicy = 'auto', cpuModel?: string): Probes {
   return {
     which,
     exists: (path) =>
@@ -67,7 +67,7 @@ export function hostProbes(arch: Arch, policy: AcceleratorPolicy = 'auto'): Prob
     freeMemory: freemem,
     firmware: async (options) => (await findFirmware(arch, options)).code.path,
     accelerator: async () => {
-      const { kind, reason } = await chooseAccelerator(arch, policy);
+      const { kind, reason } = await chooseAccelerator(arch, policy, { cpuModel });
       return `${kind}: ${reason}`;
     },
     engine: async (codec) => (await openEngine({ codec })).name,
@@ -156,7 +156,14 @@ async function firmwareCheck(needs: Needs, probes: Probes): Promise<Check> {
 }
 
 async function acceleratorCheck(probes: Probes): Promise<Check> {
-  const found = await probes.accelerator();
+  let found: string;
+  try {
+    found = await probes.accelerator();
+  } catch (error) {
+    if (!isComposeError(error)) throw error;
+    const { message, hint = '' } = error;
+    return { id: 'accelerator', what: 'accelerator', state: 'missing', found: message, remedy: hint, packages: [] };
+  }
   const slow = found.startsWith('tcg');
   const remedy = slow ? 'builds work, some ten times slower; a host of the same architecture with KVM is faster' : '';
   return { id: 'accelerator', what: 'accelerator', state: slow ? 'warn' : 'ok', found, remedy, packages: [] };
@@ -216,7 +223,7 @@ export async function doctor(
   options: { readonly install?: boolean; readonly out?: string },
   context: Context,
 ): Promise<Check[]> {
-  const probes = hostProbes(needs.arch);
+  const probes = hostProbes(needs.arch, 'auto', needs.machine.cpuModel);
   const checks = await checkHost(needs, probes, options.out);
   const packages = [...new Set(checks.flatMap((check) => (check.state === 'ok' ? [] : check.packages)))];
   if (!options.install || packages.length === 0) return checks;
@@ -226,7 +233,10 @@ export async function doctor(
   return checkHost(needs, probes, options.out);
 }
 
-/** @throws HostError `host.not-ready` naming all that is missing, before anything is downloaded or started */
+/**
+ * @throws HostError `host.not-ready` naming all that is missing, `host.output`, and those of `chooseAccelerator`, before
+ * anything is downloaded or started
+ */
 export async function requireHost(
   plan: Plan,
   options: { readonly out: string; readonly accelerator?: AcceleratorPolicy | undefined },
@@ -237,8 +247,10 @@ export async function requireHost(
   await readdir(out).catch((cause: unknown) => {
     throw new HostError('host.output', `Cannot write into ${out}: ${(cause as Error).message}`, { cause });
   });
-  // What has to be KVM is refused where the machine is started; what is to be emulated needs no proof of KVM.
-  const probes = hostProbes(plan.arch, accelerator === 'tcg' ? 'tcg' : 'auto');
+  const { cpuModel } = plan.machine;
+  if (accelerator === 'require') await chooseAccelerator(plan.arch, 'require', { cpuModel });
+  // What is to be emulated needs no proof of KVM.
+  const probes = hostProbes(plan.arch, accelerator === 'tcg' ? 'tcg' : 'auto', cpuModel);
   const checks = (await checkHost(plan, probes, out)).filter((check) => check.state === 'missing');
   context.signal.throwIfAborted();
   if (checks.length === 0) return;

@@ -1,4 +1,5 @@
-import { ProvisionError } from '../errors.ts';
+import { isComposeError, ProvisionError } from '../errors.ts';
+import { humanDuration } from '../formats/human.ts';
 import type { ExecOptions, GuestSession } from './session.ts';
 
 /** Looks of the shell at what cloud-init leaves when it has finished, a fifth of a second apart, before its own wait is used. */
@@ -21,13 +22,35 @@ while [ "$(systemctl is-active cloud-final.service 2>/dev/null)" = activating ];
 cat /run/cloud-init/status.json`;
 const NOT_THERE = [1, 127];
 
+/** Of what cloud-init tells about itself, ms. */
+const REPORT_MS = 60_000;
+
 /**
- * Waits until cloud-init has finished its first boot. A guest without cloud-init, or with it turned off, is ready.
+ * Waits until cloud-init has finished its first boot, `timeoutMs` at most. A guest without cloud-init, or with it turned off, is ready.
  * What is no plain success cloud-init is asked about itself: `status --wait` ends with 0 (done), 1 (error) or, since 23.4,
  * 2 (done with recoverable errors).
  * @throws ProvisionError `ssh.wrong-user`; `cloud-init.failed` with its own report and the end of its log
  */
 export async function waitForCloudInit(session: GuestSession, options: ExecOptions = {}): Promise<string> {
+  const { timeoutMs, signal } = options;
+  const until = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+  const limited: ExecOptions = {
+    ...options,
+    // What is left, whenever it is asked for.
+    get timeoutMs() {
+      return until === undefined ? undefined : Math.max(1, until - performance.now());
+    },
+  };
+  try {
+    return await finished(session, limited);
+  } catch (error) {
+    if (timeoutMs === undefined || !isComposeError(error) || error.code !== 'command.timeout') throw error;
+    const how = `has not finished within ${humanDuration(timeoutMs)}`;
+    throw await failed(session, how, { signal, timeoutMs: REPORT_MS }, error);
+  }
+}
+
+async function finished(session: GuestSession, options: ExecOptions): Promise<string> {
   const waited = await session.exec(WAIT, options);
   const instead = /Please login as the user "([^"]+)" rather than/.exec(waited.stdout)?.[1];
   if (instead !== undefined) throw wrongUser(instead);
@@ -36,14 +59,24 @@ export async function waitForCloudInit(session: GuestSession, options: ExecOptio
   const { exitCode, stdout } = await session.exec('cloud-init status --wait', options);
   const status = /status:\s*(\S+)/.exec(stdout)?.[1] ?? 'unknown';
   if (exitCode === 0 || exitCode === 2) return status;
+  throw await failed(session, `ended with "${status}"`, options);
+}
+
+async function failed(
+  session: GuestSession,
+  how: string,
+  options: ExecOptions,
+  cause?: unknown,
+): Promise<ProvisionError> {
   const report = await session.exec('cloud-init status --long', options);
   const log = await session.exec(
     "grep -E 'WARNING|ERROR|CRITICAL|Traceback' /var/log/cloud-init.log | tail -n 15",
     options,
   );
-  throw new ProvisionError('cloud-init.failed', `Cannot provision the guest: cloud-init ended with "${status}"`, {
-    hint: 'The report names the module that failed; its log is in the guest at /var/log/cloud-init.log.',
+  return new ProvisionError('cloud-init.failed', `Cannot provision the guest: cloud-init ${how}`, {
+    hint: 'The report names the module; its log is in the guest at /var/log/cloud-init.log.',
     evidence: { report: report.stdout.trimEnd().split('\n'), log: log.stdout.trimEnd().split('\n') },
+    cause,
   });
 }
 

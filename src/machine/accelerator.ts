@@ -50,13 +50,17 @@ const PROOF_MS = 2400;
 const LATE_MS = 1000;
 const MEASURE_MS = 1400;
 
+/** QEMU has no model of that name, or has it with hardware alone. */
+const UNKNOWN_MODEL = /CPU model/i;
+
 /** Kept for the life of the process only: a host's load changes, and its kernel may be mended. */
 const chosen = new Map<string, Promise<Accelerator>>();
 
 /**
  * Chooses what runs guests on this host. KVM and HVF are believed only when a 64-bit payload ran to its end with the CPU
  * model compose would use: hosts exist where /dev/kvm opens and QEMU then aborts on an MSR, or the guest hangs.
- * @throws HostError `accelerator.kvm-unusable`, `accelerator.hvf-unusable` under the policy `require`
+ * @throws HostError `accelerator.kvm-unusable`, `accelerator.hvf-unusable` under the policy `require`;
+ * `accelerator.cpu-model` for a model that neither the host's hardware nor QEMU has
  */
 export async function chooseAccelerator(
   arch: Arch,
@@ -93,6 +97,11 @@ async function emulate(
   const cpu = cpuModel ?? models.tcg;
   const qemu = host.which(program);
   const measured = await measure(qemu, { arch, kind: 'tcg', cpu, deadlineMs: MEASURE_MS }, host, signal);
+  if (cpuModel !== undefined && !measured.ok && UNKNOWN_MODEL.test(measured.why) && !signal?.aborted) {
+    throw new HostError('accelerator.cpu-model', `Cannot emulate the CPU model ${cpuModel}: ${measured.why}`, {
+      hint: `Leave machine.cpu_model out, or name one of: ${program} -cpu help`,
+    });
+  }
   // QEMU keeps x86's order of stores on Arm by no barriers of its own across threads.
   const threads = arch === 'amd64' && host.arch !== 'amd64' ? 'single' : 'multi';
   return { kind: 'tcg', cpu, reason, timeScale: timeScale('tcg', measured), threads };
@@ -121,10 +130,12 @@ async function prove(arch: Arch, host: AcceleratorHost, cpuModel: string | undef
   if (early?.ok === false) return emulate(arch, host, cpuModel, failed(name, early.why));
   const unwanted = new AbortController();
   const beside = early === undefined ? emulate(arch, host, cpuModel, '', unwanted.signal) : undefined;
+  // A model that hardware alone has is no failure where the proof succeeds.
+  beside?.catch(() => {});
   const result = early ?? (await proof);
   if (!result.ok && beside !== undefined) return { ...(await beside), reason: failed(name, result.why) };
   unwanted.abort();
-  await beside;
+  await beside?.catch(() => {});
   return { kind, cpu, reason: `a test payload ran under ${name}`, timeScale: timeScale(kind, result) };
 }
 

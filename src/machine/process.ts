@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { HostError, MachineError } from '../errors.ts';
 import { killGroup, spawnTied } from '../host/tied-process.ts';
 import { packageOf, which } from '../host/tools.ts';
+import { qemuScript, type ScriptPlaces } from './qemu-script.ts';
 
 /** How a QEMU ended. */
 export interface QemuExit {
@@ -40,18 +41,22 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
 
 /**
  * Starts QEMU so that it ends with compose however compose ends (`spawnTied`). The command is kept as a script,
- * `qemu.sh`, in `folder`.
+ * `qemu.sh`, in `folder`; with `places` it runs also when compose is gone.
  * @throws HostError `qemu.missing`
  */
-export async function startQemu(program: string, argv: readonly string[], folder: string): Promise<QemuProcess> {
+export async function startQemu(
+  program: string,
+  argv: readonly string[],
+  folder: string,
+  places?: ScriptPlaces,
+): Promise<QemuProcess> {
   const path = program.includes('/') ? program : which(program);
   if (path === undefined) {
     throw new HostError('qemu.missing', `Cannot start a machine: ${program} is not installed`, {
       hint: `Install the package ${packageOf(program)}, or run: compose doctor --install`,
     });
   }
-  const script = `#!/bin/sh\nexec ${[path, ...argv].map(quote).join(' ')}\n`;
-  await writeFile(join(folder, 'qemu.sh'), script, { mode: 0o700 });
+  await writeFile(join(folder, 'qemu.sh'), qemuScript(path, argv, places), { mode: 0o700 });
   return watch(spawnTied(path, argv), folder);
 }
 
@@ -125,8 +130,4 @@ function endingSignal({ code, signal }: QemuExit): NodeJS.Signals | undefined {
   if (code === null || code <= 128) return undefined;
   const names = Object.entries(constants.signals) as [NodeJS.Signals, number][];
   return names.find(([, number]) => number === code - 128)?.[0];
-}
-
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -244,9 +244,11 @@ export class Machine implements RunningMachine {
   }
 
   async shutdown(options: ShutdownOptions): Promise<StoppedMachine> {
-    const { spec, qemu, qmp, failed } = this.#parts;
+    const { spec, qemu, qmp, failed, watch } = this.#parts;
     const start = performance.now();
     this.#stopping = true;
+    // A QEMU that closes its disks at the end answers nobody meanwhile.
+    await watch[Symbol.asyncDispose]();
     const ended = Promise.race([qemu.exited, failed.promise]);
     // A request that cannot be made is no reason to wait for what it would have done.
     const unheard = options.ask === undefined ? Promise.resolve(undefined) : failureOf(options.ask());

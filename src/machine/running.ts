@@ -1,5 +1,5 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { basename, isAbsolute, join, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { MachineError, UsageError } from '../errors.ts';
 import { nearest } from '../formats/suggest.ts';
 import { stateFolder } from '../host/folders.ts';
@@ -22,7 +22,10 @@ export interface RunningRun extends RunningRecord {
 }
 
 const FILE = 'machine.json';
+/** The machine of an installer, and both of a rehearsal, have a folder of their own in the run's. */
 const PARTS = ['install', 'deploy', 'boot'];
+/** Each session of `compose debug` has one in here. */
+const SESSIONS = 'debug';
 
 /** Writes `record` into the run's folder; disposing removes it. */
 export async function recordRunning(runDir: string, record: Omit<RunningRecord, 'version'>): Promise<AsyncDisposable> {
@@ -34,12 +37,22 @@ export async function recordRunning(runDir: string, record: Omit<RunningRecord, 
 
 /** The machines whose QEMU lives, newest first, of the runs under the state folder. */
 export async function runningRuns(env: NodeJS.ProcessEnv = process.env): Promise<RunningRun[]> {
-  const folder = join(stateFolder(env), 'runs');
+  const folder = resolve(stateFolder(env), 'runs');
   const names = await readdir(folder).catch(() => []);
-  // The machine of an installer, and both of a rehearsal, have a folder of their own in the run's.
-  const folders = names.flatMap((name) => [join(folder, name), ...PARTS.map((part) => join(folder, name, part))]);
-  const runs = await Promise.all(folders.map(readRun));
-  return runs.filter((run) => run !== undefined).sort((a, b) => b.started.localeCompare(a.started));
+  const runs = await Promise.all(names.map((name) => runsIn(join(folder, name))));
+  return newestFirst(runs.flat());
+}
+
+/** The machines of one run: its own, and those of its parts. */
+async function runsIn(runDir: string): Promise<RunningRun[]> {
+  const sessions = await readdir(join(runDir, SESSIONS)).catch(() => []);
+  const parts = [...PARTS, ...sessions.map((name) => join(SESSIONS, name))].map((part) => join(runDir, part));
+  const runs = await Promise.all([runDir, ...parts].map(readRun));
+  return runs.filter((run) => run !== undefined);
+}
+
+function newestFirst(runs: readonly RunningRun[]): RunningRun[] {
+  return [...runs].sort((a, b) => b.started.localeCompare(a.started));
 }
 
 /**
@@ -52,7 +65,7 @@ export async function findRunning(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<RunningRun> {
   if (which !== undefined && (isAbsolute(which) || which.includes('/'))) {
-    const run = await readRun(resolve(which));
+    const [run] = newestFirst(await runsIn(resolve(which)));
     if (run !== undefined) return run;
     throw new MachineError('attach.ended', `Cannot attach: no machine runs in that folder (${which})`, {
       hint: 'Its machine has ended; the screenshots and logs there show how.',
@@ -64,18 +77,16 @@ export async function findRunning(
       hint: 'Start one with compose build; COMPOSE_STATE must be the same for both.',
     });
   }
-  const exact = runs.filter((run) => run.name === which || basename(run.runDir) === which);
-  const begins = runs.filter(
-    (run) => which !== undefined && [run.name, basename(run.runDir)].some((name) => name.startsWith(which)),
-  );
+  // The name of the run that a part belongs to stands for the part too.
+  const top = resolve(stateFolder(env), 'runs');
+  const namesOf = (run: RunningRun): string[] => [run.name, relative(top, run.runDir).split(sep)[0] ?? ''];
+  const exact = runs.filter((run) => namesOf(run).includes(which ?? ''));
+  const begins = runs.filter((run) => which !== undefined && namesOf(run).some((name) => name.startsWith(which)));
   const meant = which === undefined ? runs : exact.length > 0 ? exact : begins;
   if (meant.length === 1) return meant[0]!;
-  const evidence = { running: runs.map((run) => `${basename(run.runDir)}  ${run.name}  since ${run.started}`) };
+  const evidence = { running: runs.map((run) => `${namesOf(run)[1]}  ${run.name}  since ${run.started}`) };
   if (meant.length === 0) {
-    const near = nearest(
-      which ?? '',
-      runs.flatMap((run) => [run.name, basename(run.runDir)]),
-    );
+    const near = nearest(which ?? '', runs.flatMap(namesOf));
     const hint = `${near === undefined ? '' : `Did you mean ${near}? `}Name one of those that run.`;
     throw new UsageError('attach.unknown', `Cannot attach: no running machine has that name (${which})`, {
       hint,

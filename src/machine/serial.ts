@@ -1,9 +1,11 @@
 import { connect, type Socket } from 'node:net';
+import { StringDecoder } from 'node:string_decoder';
 import { MachineError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { ConsoleLines } from './console-lines.ts';
 import { CLOUD_INIT_RUNS, type ConsoleFailure, FAILURES, PHASES, SYSTEM_UP, UNKNOWN_USER } from './console-patterns.ts';
 import type { Milestone, Milestones } from './milestones.ts';
+import { SerialIndex } from './serial-index.ts';
 
 /** How far a guest has come, as its console tells. */
 export type BootPhase = Milestone;
@@ -26,12 +28,16 @@ export interface SerialOptions {
   readonly emit: Emit;
   readonly milestones: Milestones;
   readonly onFailure: (error: MachineError) => void;
+  /** File that says when what came (`SerialIndex`). @default none */
+  readonly index?: string | undefined;
 }
 
 /** Reads a guest's console, notes how far the boot has come, and tells at once when it has failed. */
 export class SerialConsole implements AsyncDisposable {
   readonly #socket: Socket;
   readonly #options: SerialOptions;
+  readonly #index: SerialIndex | undefined;
+  readonly #decoder = new StringDecoder('utf8');
   readonly #lines: string[] = [];
   readonly #cut = new ConsoleLines();
   #gathered = '';
@@ -50,8 +56,10 @@ export class SerialConsole implements AsyncDisposable {
   private constructor(socket: Socket, options: SerialOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#index = options.index === undefined ? undefined : new SerialIndex(options.index);
     this.ended = new Promise((resolve) => {
       socket.once('close', () => {
+        this.#gathered += this.#decoder.end();
         this.#look();
         resolve();
       });
@@ -66,7 +74,7 @@ export class SerialConsole implements AsyncDisposable {
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     const console = new SerialConsole(socket, options);
     socket.on('error', () => {});
-    socket.setEncoding('utf8').on('data', (text: string) => console.#gather(text));
+    socket.on('data', (bytes) => console.#gather(bytes));
     return console;
   }
 
@@ -121,8 +129,9 @@ export class SerialConsole implements AsyncDisposable {
     onFailure(new MachineError(failure.code, `Cannot boot ${name}: ${failure.what}`, { hint: failure.hint, evidence }));
   }
 
-  #gather(text: string): void {
-    this.#gathered += text;
+  #gather(bytes: Buffer): void {
+    this.#index?.note(bytes.length);
+    this.#gathered += this.#decoder.write(bytes);
     this.#gathering ??= setTimeout(() => this.#look(), GATHER_MS);
   }
 
@@ -181,5 +190,6 @@ export class SerialConsole implements AsyncDisposable {
     clearTimeout(this.#settle);
     clearTimeout(this.#deadline);
     this.#socket.destroy();
+    await this.#index?.end();
   }
 }

@@ -17,7 +17,7 @@ import { FailureLatch, Machine, type RunningMachine } from './running-machine.ts
 import { Screenshots } from './screenshots.ts';
 import { SerialConsole } from './serial.ts';
 import { checkSpec, hasNetwork, type MachineSpec } from './spec.ts';
-import { startTpm, tpmState } from './tpm.ts';
+import { startTpm, tpmCommand, tpmState } from './tpm.ts';
 import { openView, type ViewKind, viewPlace } from './view.ts';
 import { Watch, type WatchBudgets, watchBudgets } from './watch-guest.ts';
 
@@ -51,7 +51,7 @@ const LAST_WORDS_MS = 2_000;
 
 /**
  * Starts a machine: chooses accelerator and firmware, starts QEMU paused, connects QMP and the console, lets it run.
- * Its evidence (qemu.sh, qemu.stderr, qmp.log, serial.log) lies in `runDir`.
+ * Its evidence (qemu.sh, qemu.stderr, qmp.log, serial.log, serial.index) lies in `runDir`.
  * @throws HostError `qemu.missing`, `firmware.missing`; MachineError `qemu.failed`; UsageError `view.twice`
  */
 export async function startMachine(
@@ -92,7 +92,11 @@ export async function startMachine(
     context.signal.throwIfAborted();
     const milestones = new Milestones(context.emit);
     const budgets = { ...watchBudgets(accelerator.timeScale), ...options.budgets };
-    const qemu = stack.use(await startQemu(options.program ?? BOARDS[spec.arch].qemu, argv, runDir));
+    const script = {
+      sockets: sockets.path,
+      ...(tpm !== undefined && { tpm: tpmCommand('swtpm', sockets.path, tpmFolder) }),
+    };
+    const qemu = stack.use(await startQemu(options.program ?? BOARDS[spec.arch].qemu, argv, runDir, script));
     const failed = new FailureLatch();
     const early = qemu.exited.then((exit) => {
       throw qemuDied(spec.name, exit, qemu.stderr(), { runDir });
@@ -106,8 +110,10 @@ export async function startMachine(
       );
       const fail = (error: unknown): void => failed.fail(error);
       const { name } = spec;
+      const { emit } = context;
+      const index = join(runDir, 'serial.index');
       const serial = stack.use(
-        await SerialConsole.connect(serialSocket, { name, emit: context.emit, milestones, onFailure: fail }),
+        await SerialConsole.connect(serialSocket, { name, emit, milestones, onFailure: fail, index }),
       );
       const forwards = await forwardedPorts(spec, qmp);
       stack.use(await Screenshots.start(qmp, { folder: join(runDir, 'screenshots') }));

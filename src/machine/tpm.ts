@@ -14,10 +14,23 @@ export interface Tpm extends AsyncDisposable {
 
 const KEPT = 4000;
 const FOLDER = 'tpm';
+const SOCKET = 'tpm';
+/** Written when the socket takes connections; the socket itself is there a moment before it does. */
+const READY = 'tpm.pid';
 
 /** Where a run keeps the state of its TPM. */
 export function tpmState(runDir: string): string {
   return join(runDir, FOLDER);
+}
+
+/** The command of a TPM: its control socket and, once that takes connections, its process file are in `sockets`. */
+export function tpmCommand(program: string, sockets: string, state: string): readonly [string, ...string[]] {
+  return [
+    program,
+    ...['socket', '--tpm2', '--tpmstate', `dir=${state},mode=0600`],
+    ...['--ctrl', `type=unixio,path=${join(sockets, SOCKET)},mode=0600`],
+    ...['--terminate', '--pid', `file=${join(sockets, READY)}`],
+  ];
 }
 
 /**
@@ -40,13 +53,10 @@ export async function startTpm(
     });
   }
   await makeFolder(state);
-  const socket = join(sockets, 'tpm');
-  // Written when the socket takes connections; the socket itself is there a moment before it does.
-  const ready = join(sockets, 'tpm.pid');
-  const child = spawnTied(path, [
-    ...['socket', '--tpm2', '--tpmstate', `dir=${state},mode=0600`],
-    ...['--ctrl', `type=unixio,path=${socket},mode=0600`, '--terminate', '--pid', `file=${ready}`],
-  ]);
+  const socket = join(sockets, SOCKET);
+  const ready = join(sockets, READY);
+  const [command, ...argv] = tpmCommand(path, sockets, state);
+  const child = spawnTied(command, argv);
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-KEPT);

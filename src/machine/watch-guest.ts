@@ -15,6 +15,8 @@ export interface WatchBudgets {
   readonly spinMs: number;
   /** A QEMU that leaves a question open for so long does not answer any more. */
   readonly answerMs: number;
+  /** A machine that nobody waits for, as while its guest is provisioned, is asked so often whether it still answers. */
+  readonly beatMs: number;
   /** A QEMU that has not opened its control socket, or not said a word on it, for so long hangs. */
   readonly greetingMs: number;
 }
@@ -29,6 +31,7 @@ export function watchBudgets(timeScale: number): WatchBudgets {
     stallMs: 100_000 + 2_000 * timeScale,
     spinMs: 30_000 * timeScale + 30_000,
     answerMs: 10_000,
+    beatMs: 5_000,
     greetingMs: 15_000,
   };
 }
@@ -126,7 +129,7 @@ export class Watch implements GuestWatch {
       [Symbol.asyncDispose]: async () => {
         if (this.#waiter !== waiter) return;
         this.#waiter = undefined;
-        clearTimeout(this.#timer);
+        this.#next();
         await this.#sight?.[Symbol.asyncDispose]();
         this.#sight = undefined;
       },
@@ -143,17 +146,21 @@ export class Watch implements GuestWatch {
 
   #next(): void {
     clearTimeout(this.#timer);
-    if (this.#over || this.#waiter === undefined) return;
-    this.#timer = setTimeout(() => void this.#look(), SAMPLE_MS);
+    if (this.#over) return;
+    const after = this.#waiter === undefined ? this.#parts.budgets.beatMs : SAMPLE_MS;
+    this.#timer = setTimeout(() => void this.#look(), after);
   }
 
   async #look(): Promise<void> {
     const { budgets, serial, fail, name, milestones } = this.#parts;
     let idleness: Idleness;
     try {
-      idleness = this.#meter.take(await this.#sample(budgets.answerMs / 2));
+      const sample = await this.#sample(budgets.answerMs / 2);
+      // What a guest does that nobody waits for is its own affair.
+      if (this.#waiter === undefined) return this.#next();
+      idleness = this.#meter.take(sample);
     } catch (error) {
-      if ((error as { code?: string }).code !== 'qmp.timeout' || this.#waiter === undefined) return;
+      if ((error as { code?: string }).code !== 'qmp.timeout' || this.#over) return;
       const seconds = Math.round(budgets.answerMs / 1000);
       fail(
         new MachineError('qemu.unresponsive', `Cannot run ${name}: QEMU has not answered for ${seconds} s`, {
@@ -177,7 +184,7 @@ export class Watch implements GuestWatch {
   /** Asked a second time when there was no answer: a host that slept wakes with every timer run out. */
   async #sample(timeoutMs: number): Promise<Activity> {
     return this.#probe.sample(timeoutMs).catch((error: unknown) => {
-      if ((error as { code?: string }).code !== 'qmp.timeout' || this.#waiter === undefined) throw error;
+      if ((error as { code?: string }).code !== 'qmp.timeout' || this.#over) throw error;
       return this.#probe.sample(timeoutMs);
     });
   }

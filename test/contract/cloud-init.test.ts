@@ -80,3 +80,33 @@ test('cloud-init: a failure has its report and the end of its log', async () => 
   expect(text).toContain('module x');
   expect(text).toContain('boom');
 });
+
+test('cloud-init: one that never finishes is given up after its time, with what it tells about itself', async () => {
+  let end = (): void => {};
+  await using guest = await guestOf([
+    // A command of the user-data waits for input, until it is killed.
+    [
+      /result\.json/,
+      ({ channel }) => {
+        end = () => answer(channel, 143);
+      },
+    ],
+    [
+      /; k \d+ TERM$/,
+      ({ channel }) => {
+        end();
+        answer(channel, 0);
+      },
+    ],
+    [/status --long/, ({ channel }) => answer(channel, 0, 'status: running\ndetail: config-runcmd\n')],
+    [/cloud-init\.log/, ({ channel }) => answer(channel, 0, 'WARNING: late\n')],
+  ]);
+  await using session = await logIn(guest);
+  const error = {
+    code: 'cloud-init.failed',
+    message: 'Cannot provision the guest: cloud-init has not finished within 2.0 s',
+    evidence: { report: ['status: running', 'detail: config-runcmd'], log: ['WARNING: late'] },
+  };
+  const ended = await settle(waitForCloudInit(session, { timeoutMs: 2_000 }), 60_000);
+  expect(ended).toMatchObject({ how: 'rejected', error });
+});

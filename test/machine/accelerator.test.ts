@@ -1,11 +1,15 @@
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
 import { useRunningTime } from '../../fixtures/clock.ts';
+import { requireHost } from '../../src/build/doctor.ts';
+import { quietContext } from '../../src/events.ts';
 import { which } from '../../src/host/tools.ts';
 import { chooseAccelerator } from '../../src/machine/accelerator.ts';
-import { ARCHITECTURES } from '../../src/machine/arch.ts';
+import { ARCHITECTURES, hostArch } from '../../src/machine/arch.ts';
 import { BOARDS } from '../../src/machine/board.ts';
 import { runPayload } from '../../src/machine/calibrate.ts';
+import { plan } from '../../src/recipe/plan.ts';
 
 useRunningTime();
 
@@ -30,6 +34,15 @@ for (const arch of ARCHITECTURES) {
     async () => {
       const result = await runPayload(path ?? '', { arch, kind: 'tcg', cpu: 'no-such-model', deadlineMs: LONG });
       expect(result).toMatchObject({ ok: false, late: false, why: expect.stringContaining('no-such-model') });
+    },
+    LONG,
+  );
+
+  test.skipIf(skip)(
+    `a CPU model of ${arch} that QEMU has not is refused when the accelerator is chosen${skip ? ` (${qemu} is not installed)` : ''}`,
+    async () => {
+      const chosen = chooseAccelerator(arch, 'tcg', { cpuModel: 'no-such-model' });
+      await expect(chosen).rejects.toMatchObject({ code: 'accelerator.cpu-model', exitCode: 3 });
     },
     LONG,
   );
@@ -73,6 +86,18 @@ test(
     expect(performance.now() - start).toBeLessThan(3000);
     expect(chosen.cpu).toBe('qemu64');
     expect(chosen.reason).not.toBe('');
+  },
+  LONG,
+);
+
+test(
+  'a build that has to be virtualised and cannot be is refused before anything is downloaded',
+  async () => {
+    const arch = hostArch() === 'arm64' ? 'amd64' : 'arm64';
+    const foreign = plan({ recipe: 'debian-12', arch, source: 'cloudimg', env: {} });
+    const required = requireHost(foreign, { out: tmpdir(), accelerator: 'require' }, quietContext());
+    const code = expect.stringMatching(/^accelerator\.(kvm|hvf)-unusable$/);
+    await expect(required).rejects.toMatchObject({ code, exitCode: 3 });
   },
   LONG,
 );

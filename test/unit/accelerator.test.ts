@@ -126,6 +126,19 @@ test('emulation is emulation where it is asked for, and needs no proof', async (
   expect(host.runs.map(({ kind }) => kind)).toEqual(['tcg']);
 });
 
+test('a CPU model that QEMU has not is refused, one that only the measurement fails with is not', async () => {
+  const unknown: PayloadResult = { ok: false, late: false, why: "unable to find CPU model 'pentium9'" };
+  const error = { code: 'accelerator.cpu-model', exitCode: 3, message: expect.stringContaining('pentium9') };
+  for (const results of [{ tcg: [0, unknown] }, { kvm: [0, unknown], tcg: [0, unknown] }] as const) {
+    await expect(choose(hostOf(results), 'amd64', 'pentium9')).rejects.toMatchObject(error);
+  }
+  // What hardware alone has is fine where it is proved, also late.
+  expect(await choose(hostOf({ kvm: [1300, ran(40)], tcg: [0, unknown] }), 'amd64', 'host')).toMatchObject({
+    kind: 'kvm',
+  });
+  expect(await choose(hostOf({ tcg: [0, DIED] }), 'amd64', 'EPYC')).toMatchObject({ kind: 'tcg', cpu: 'EPYC' });
+});
+
 test.each([
   ['kvm', ran(1), 1, 'never less time than on an ordinary host'],
   ['kvm', ran(130), 10, 'ten times as slow'],

@@ -83,6 +83,17 @@ describe('running machines are found', () => {
     await expect(findRunning(join(folder, 'runs/1-debian'), env())).rejects.toMatchObject({ code: 'attach.ended' });
   });
 
+  test('the machines of an installer and of a debug session by the name and the folder of their run', async () => {
+    for (const part of ['install', 'debug/2026-01-01T00:00:00abc']) {
+      const own = await run(`1-rocky/${part}`, part === 'install' ? 'rocky-9-installer' : 'rocky-9');
+      const runDir = join(folder, 'runs/1-rocky', part);
+      for (const which of [undefined, '1-rocky', '1-', 'rocky-9', join(folder, 'runs/1-rocky'), runDir]) {
+        expect(await findRunning(which, env()), `${part} by ${which}`).toMatchObject({ runDir });
+      }
+      await own[Symbol.asyncDispose]();
+    }
+  });
+
   test('records of dead machines and damaged ones are passed over', async () => {
     await run('dead', 'x', { pid: 2 ** 22 + 1 });
     await run('group', 'x', { pid: -1 });

@@ -138,3 +138,13 @@ test('a defect of a probe is not taken for a missing thing', async () => {
   const firmware = (): Promise<string> => Promise.reject(new TypeError('a bug'));
   await expect(checkHost(packages, { ...GOOD, firmware })).rejects.toThrow('a bug');
 });
+
+test('a CPU model that cannot be is missing, with what to do about it', async () => {
+  const accelerator = async () => {
+    throw new HostError('accelerator.cpu-model', 'Cannot emulate the CPU model x', { hint: 'Leave it out.' });
+  };
+  const found = (await checkHost(packages, { ...GOOD, accelerator })).filter(({ state }) => state !== 'ok');
+  expect(found).toMatchObject([
+    { id: 'accelerator', found: 'Cannot emulate the CPU model x', remedy: 'Leave it out.' },
+  ]);
+});

@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest';
+import { useRunningTime } from '../../fixtures/clock.ts';
+import { answer, type FakeQmp, fakeQmp } from '../../fixtures/fake-qmp.ts';
+import { Milestones } from '../../src/machine/milestones.ts';
+import { QmpSession } from '../../src/machine/qmp.ts';
+import type { SerialConsole } from '../../src/machine/serial.ts';
+import { Watch, watchBudgets } from '../../src/machine/watch-guest.ts';
+
+useRunningTime();
+
+/** A console of a system that has come up, and says nothing more. */
+const UP = { up: true, read: 0, cloudInitRuns: false, unknownUser: undefined, tail: () => ['login:'] };
+
+/** The watch of a guest that does nothing, on a QEMU that answers no look from the `silentFrom`th on. */
+async function watchOf(silentFrom: number) {
+  let looks = 0;
+  const onCommand: FakeQmp['onCommand'] = ({ execute, id }) => {
+    if (execute !== 'query-blockstats') return execute === 'query-cpus-fast' ? answer(id, []) : undefined;
+    looks++;
+    return looks < silentFrom ? answer(id, []) : '';
+  };
+  const server = await fakeQmp({ onCommand });
+  const qmp = await QmpSession.connect(server.path, { signal: new AbortController().signal });
+  let fail = (_: unknown): void => {};
+  const failure = new Promise<unknown>((resolve) => {
+    fail = resolve;
+  });
+  const budgets = { ...watchBudgets(1), beatMs: 20, answerMs: 1_000, quietMs: 1, stallMs: 1, spinMs: 1 };
+  const serial = UP as unknown as SerialConsole;
+  const common = { name: 'guest', runDir: '', hasNetwork: false, pid: process.pid };
+  const watch = new Watch({ ...common, qmp, serial, budgets, milestones: new Milestones(() => {}), fail });
+  return {
+    watch,
+    failure,
+    looks: () => looks,
+    [Symbol.asyncDispose]: async () => {
+      await watch[Symbol.asyncDispose]();
+      await qmp[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('a QEMU that falls silent when nobody waits for its guest any more is noticed all the same', async () => {
+  await using watched = await watchOf(20);
+  await (await watched.watch.attend({}))[Symbol.asyncDispose]();
+  // Idle as it is: that nobody waits for.
+  expect(await watched.failure).toMatchObject({
+    code: 'qemu.unresponsive',
+    evidence: { serial: ['login:'] },
+  });
+  // Asked twice before it was given up.
+  expect(watched.looks()).toBe(21);
+});
+
+test('once the watch is over nothing more is asked', async () => {
+  await using watched = await watchOf(Number.POSITIVE_INFINITY);
+  await (await watched.watch.attend({}))[Symbol.asyncDispose]();
+  await expect.poll(watched.looks, { interval: 5 }).toBeGreaterThan(3);
+  await watched.watch[Symbol.asyncDispose]();
+  const { looks } = watched;
+  // One may be under way.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const after = looks();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(looks()).toBe(after);
+});
