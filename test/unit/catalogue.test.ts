@@ -48,11 +48,23 @@ describe.each(catalogueNames())('%s', (name) => {
     expect(problems).toEqual([]);
   });
 
+  test('has a base whose tools are in it: MAAS runs "netplan info" in an image based on Ubuntu', () => {
+    const withNetplan = ['debian', 'ubuntu'].includes(recipe.family);
+    for (const { plan } of everyPlan(recipe)) expect(plan.maas.base_image.startsWith('ubuntu/')).toBe(withNetplan);
+  });
+
   test('has the variables that every entry has', () => {
     expect(Object.keys(recipe.variables)).toEqual(expect.arrayContaining(STANDARD));
     expect(recipe.variables.packages?.type).toBe('list');
     expect(recipe.packages).toContain('${packages}');
   });
+});
+
+test('names below suse/ are those MAAS reads a product and its number in', () => {
+  const names = catalogueNames().flatMap((name) => everyPlan(catalogueRecipe(name)).map(({ plan }) => plan.maas.name));
+  const suse = names.filter((name) => name.startsWith('suse/'));
+  expect(suse).toContain('suse/opensuse15.6');
+  for (const name of suse) expect(name).toMatch(/^suse\/(sles|opensuse)\d+(\.\d+)?$/);
 });
 
 test.each([
