@@ -9,7 +9,7 @@ import { PACKAGE_LIST, packageList, SCRIPT, unattendedConfig } from './azurelinu
 import { FOLDER, LIVE_FILES } from './azurelinux/live.ts';
 import { RELEASES, type Release } from './azurelinux/releases.ts';
 import { installedScript, type Scripts } from './azurelinux/script.ts';
-import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { arm64Name, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
 const beside = (name: string): string => join(packageRoot(), 'recipes/azurelinux', name);
 
@@ -112,6 +112,7 @@ function azureLinux(release: Release): RecipeInput {
             grade: 'checked',
             proven: 'planned; the double was driven on amd64 alone',
             evidence: [golden(name)],
+            maas: { name: arm64Name(maas.name) },
           }),
           sources: {
             installer: {

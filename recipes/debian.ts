@@ -3,7 +3,7 @@ import { BIOS, INCLUDE } from './debian/packages.ts';
 import { debianPreseed } from './debian/preseed.ts';
 import { RELEASES, type Release } from './debian/releases.ts';
 import { debianSteps, LVM_STEPS } from './debian/steps.ts';
-import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { arm64Name, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
 const ARCHIVE = {
   mirror: 'http://archive.debian.org/debian',
@@ -64,7 +64,9 @@ function debian(release: Release): RecipeInput {
     grade,
     proven,
     evidence: [...evidence, plans],
-    per_arch: { arm64: { ...arm64, evidence: [...arm64.evidence, plans] } },
+    per_arch: {
+      arm64: { ...arm64, evidence: [...arm64.evidence, plans], maas: { name: arm64Name(`debian-${version}`) } },
+    },
     variables: variables(release),
     sources: mirrored ? { packages, installer: installer(release) } : { cloudimg },
     machine: { memory: '1536M', cpus: 2, disk: '3G', firmware: 'uefi' },

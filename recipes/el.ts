@@ -10,7 +10,7 @@ import { arm64Preseed } from './el/preseed.ts';
 import { type Release, RPM_ARCH } from './el/release.ts';
 import { RELEASES } from './el/releases.ts';
 import { RULES, type Rules } from './el/rules.ts';
-import { lvmGrade, STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { arm64Name, lvmGrade, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
 const beside = (name: string): string => join(packageRoot(), 'recipes/el', name);
 
@@ -39,6 +39,7 @@ function readScripts(): Scripts {
 }
 
 type Variables = NonNullable<RecipeInput['variables']>;
+type RecipeOnArch = NonNullable<NonNullable<RecipeInput['per_arch']>[Arch]>;
 
 function variables(release: Release, rules: Rules): Variables {
   return {
@@ -91,6 +92,9 @@ function anaconda(release: Release): RecipeInput {
   const driven = DRIVEN_RELEASES.has(name);
   const generated = (inputs: AnswerInputs): string => kickstart(release, inputs, readScripts());
   const bios = rules.family === 'el' && Number(rules.version) <= 7;
+  const lvm = lvmGrade(golden(name), { driven: name === DRIVEN_ON_LVM, planned: PLANNED });
+  const onArm64 = (what: RecipeOnArch): Partial<Record<Arch, RecipeOnArch>> =>
+    arches.includes('arm64') ? { arm64: what } : {};
   return defineRecipe({
     name,
     title,
@@ -160,12 +164,13 @@ function anaconda(release: Release): RecipeInput {
     per_arch: Object.fromEntries(arches.map((arch) => [arch, onArch(release, arch, driven)])),
     layouts: {
       // curtin unpacks a tree for a loader that it looks for by the names of amd64; a disk has its own.
-      flat: arches.includes('arm64') ? { per_arch: { arm64: { maas: { preseed: arm64Preseed(vendor) } } } } : {},
+      flat: { per_arch: onArm64({ maas: { name: arm64Name(maas.name), preseed: arm64Preseed(vendor) } }) },
       lvm: {
-        ...lvmGrade(golden(name), { driven: name === DRIVEN_ON_LVM, planned: PLANNED }),
+        ...lvm,
         outputs: ['ddgz'],
         // A name below rhel/, centos/ or ol/ is for trees alone.
         maas: { name: `${name}-lvm`, title: `${title} (LVM)`, base_image: maas.base },
+        per_arch: onArm64({ ...lvm.per_arch?.arm64, maas: { name: arm64Name(`${name}-lvm`) } }),
       },
     },
   });

@@ -27,6 +27,14 @@ export function standardVariables(defaults: Partial<Record<keyof typeof STANDARD
   );
 }
 
+/**
+ * What an image for arm64 is called in MAAS: before 3.6.3 and 3.7.1 it boots custom images by their name alone, so that one name
+ * for two architectures breaks both. A name below that of a system is not a custom image's.
+ */
+export function arm64Name(name: string): string {
+  return name.includes('/') ? name : `${name}-arm64`;
+}
+
 /** Grade of the disks on LVM of an installer's family. */
 type Graded = Required<Pick<RecipeInput, 'grade' | 'proven' | 'evidence'>>;
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
-import { DEBIAN_LOCALE_STEPS, STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { arm64Name, DEBIAN_LOCALE_STEPS, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 import { autoinstall, type Installer } from './ubuntu-autoinstall.ts';
 
 type Layout = 'flat' | 'lvm';
@@ -98,7 +98,7 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
   const golden = `test/unit/golden/plans/${name}.json`;
   const pattern = version.replaceAll('.', '\\.');
 
-  /** A layout that the live server installs. MAAS before 3.6.3 boots custom images by name alone, so arm64 has its own. */
+  /** A layout that the live server installs. */
   const installed = (layout: Layout, outputs: RecipeInput['outputs']) =>
     ({
       grade: 'driven',
@@ -138,7 +138,7 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
               describe: 'where the ISO is',
             },
           },
-          maas: { name: `${name}-${layout}-arm64` },
+          maas: { name: arm64Name(`${name}-${layout}`) },
         },
       },
     }) satisfies NonNullable<RecipeInput['layouts']>[string];
@@ -185,7 +185,7 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
     per_arch: {
       // The signed loaders above are for UEFI; a BIOS exists on the PC only.
       amd64: { packages: ['grub-pc-bin'] },
-      arm64: { maas: { name: `${name}-arm64` } },
+      arm64: { maas: { name: arm64Name(name) } },
     },
     layouts: {
       cloudimg: {

@@ -60,6 +60,15 @@ describe.each(catalogueNames())('%s', (name) => {
   });
 });
 
+test('no custom image for arm64 has the name of one for amd64', () => {
+  for (const name of catalogueNames()) {
+    const custom = everyPlan(catalogueRecipe(name)).filter(({ plan }) => !plan.maas.name.includes('/'));
+    const named = (arch: string): string[] =>
+      custom.filter(({ plan }) => plan.arch === arch).map(({ plan }) => plan.maas.name);
+    expect(named('arm64').filter((one) => named('amd64').includes(one))).toEqual([]);
+  }
+});
+
 test('names below suse/ are those MAAS reads a product and its number in', () => {
   const names = catalogueNames().flatMap((name) => everyPlan(catalogueRecipe(name)).map(({ plan }) => plan.maas.name));
   const suse = names.filter((name) => name.startsWith('suse/'));
