@@ -108,7 +108,7 @@ export function plan(options: PlanOptions): Plan {
   checkSet(whole);
   const layout = chooseLayout(whole, options.layout);
   const recipe = flatten(whole, layout, arch);
-  const kind = chooseSource(recipe, options, layout);
+  const kind = chooseSource(whole, recipe, options, layout);
   const values = resolveVariables(recipe, options, arch);
   const resolved = resolveRecipe(recipe, kind, { ...values, ...archValues(arch) });
   const memory = parseSize(resolved.machine.memory) ?? 0;
@@ -163,7 +163,16 @@ function artifactBase(recipe: Recipe, layout: string | undefined, arch: Arch): s
   return `${recipe.name}${variant}-${arch}`;
 }
 
+/** What has an installer run, for a build of `recipe`, `whole` in one of its layouts, in which none does. */
+function installerHint(whole: Recipe, recipe: Recipe): string {
+  if (recipe.sources.installer !== undefined) return 'Add --source installer.';
+  const layouts = layoutNames(whole).filter((name) => whole.layouts[name]?.sources?.installer !== undefined);
+  if (layouts.length > 0) return `Add ${layouts.map((name) => `--layout ${name}`).join(' or ')}.`;
+  return 'A recipe file has packages and steps for what is built from an image or from packages.';
+}
+
 function chooseSource(
+  whole: Recipe,
   recipe: Recipe,
   { iso, image, source, custom }: PlanOptions,
   layout: string | undefined,
@@ -192,8 +201,9 @@ function chooseSource(
   }
   if (custom !== undefined && kind !== 'installer') {
     const flag = customFlag(custom.language);
-    throw new RecipeError('recipe.custom', `Cannot use ${flag} with ${recipe.name}: no installer runs${other}`, {
-      hint: 'A recipe file has packages and steps for what is built from an image or from packages.',
+    const where = kinds.includes('installer') ? ` where its source is ${kind}` : other;
+    throw new RecipeError('recipe.custom', `Cannot use ${flag} with ${recipe.name}: no installer runs${where}`, {
+      hint: installerHint(whole, recipe),
     });
   }
   return kind;

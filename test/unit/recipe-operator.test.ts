@@ -113,6 +113,26 @@ test('additions of the operator are merged: mappings by key, lists one after the
   });
 });
 
+test.each([
+  ['debian-12', 'preseed', 'no installer runs where its source is cloudimg', 'Add --source installer.'],
+  ['ubuntu-24.04', 'autoinstall', 'no installer runs in the layout cloudimg', 'Add --layout flat or --layout lvm.'],
+  [
+    'sles-12',
+    'autoyast',
+    'no installer runs',
+    'A recipe file has packages and steps for what is built from an image or from packages.',
+  ],
+] as const)(
+  'additions for the installer of %s, where none runs, are refused with what makes one run',
+  (recipe, language, why, hint) => {
+    const custom = { language, file: 'x' } as const;
+    const message = `Cannot use --custom-${language} with ${recipe}: ${why}`;
+    expect(() => plan({ recipe, custom, mediumLater: true })).toThrow(
+      expect.objectContaining({ code: 'recipe.custom', message, hint }),
+    );
+  },
+);
+
 test('the proxy of the build reaches the installer as the guest sees it', async () => {
   const env = { http_proxy: 'http://127.0.0.1:3128' };
   expect(answersOf(await planned('', { layout: 'flat', env })).autoinstall.proxy).toBe('http://10.0.2.2:3128');
