@@ -45,6 +45,7 @@ function azureLinux(release: Release): RecipeInput {
       ...standardVariables(),
       kernel: { default: 'kernel', describe: 'package of the kernel, one that the medium has' },
       mirror: {
+        type: 'address',
         default: '',
         describe: 'address in place of https://packages.microsoft.com, for the build alone',
       },

@@ -16,15 +16,15 @@ function variables({ mirrored }: Release): NonNullable<RecipeInput['variables']>
   return {
     ...standardVariables(),
     cloudimg_base: {
-      type: 'string',
+      type: 'address',
       default: 'https://cloud.debian.org/images/cloud',
       describe: "where the vendor's cloud images are",
     },
     mirror: mirrored
-      ? { type: 'string', describe: mirror }
-      : { type: 'string', default: ARCHIVE.mirror, describe: 'where the release is kept' },
+      ? { type: 'address', describe: mirror }
+      : { type: 'address', default: ARCHIVE.mirror, describe: 'where the release is kept' },
     security_mirror: {
-      type: 'string',
+      type: 'address',
       default: mirrored ? '' : ARCHIVE.security,
       describe:
         "where the image gets its security updates; beside the mirror's archive, as mirrors have it, where it is empty",

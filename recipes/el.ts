@@ -46,10 +46,13 @@ function variables(release: Release, rules: Rules): Variables {
     ...standardVariables({ locale: 'en_US.UTF-8' }),
     ...(release.mirror !== undefined && {
       mirror: {
+        type: 'address',
         describe: `mirror of packages, laid out as ${release.mirror}; the vendor's own where it is not given`,
       },
     }),
-    ...(rules.legacy && { epel_mirror: { describe: "mirror of EPEL 6; Fedora's archive where it is not given" } }),
+    ...(rules.legacy && {
+      epel_mirror: { type: 'address', describe: "mirror of EPEL 6; Fedora's archive where it is not given" },
+    }),
     kernel: { default: '', describe: "package of another kernel; the release's own where it is empty" },
     extra_repositories: {
       type: 'list',

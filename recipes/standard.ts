@@ -6,7 +6,7 @@ type Steps = NonNullable<RecipeInput['provision']>;
 
 const STANDARD = {
   packages: { type: 'list', default: '', describe: 'packages to add, by the names of the distribution' },
-  timezone: { type: 'string', default: 'Etc/UTC', describe: 'time zone of the image' },
+  timezone: { type: 'timezone', default: 'Etc/UTC', describe: 'time zone of the image' },
   locale: { type: 'string', default: 'C.UTF-8', describe: 'language and character set of the image' },
   keyboard: { type: 'string', default: 'us', describe: 'keyboard layout of the image' },
 } as const satisfies Variables;

@@ -43,6 +43,7 @@ function variables(release: Release): Variables {
     ...(release.installer === 'agama' &&
       release.cloudInit !== undefined && {
         cloud_init_repository: {
+          type: 'address',
           default: release.cloudInit,
           describe: 'repository that has cloud-init, which the medium lacks; the image does not keep it',
         },

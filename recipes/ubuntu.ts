@@ -105,7 +105,7 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
       proven: DRIVEN,
       evidence: ['test/machine/ubuntu-live-server.test.ts', golden],
       variables: {
-        iso_base: { type: 'string', default: `https://releases.ubuntu.com/${codename}`, describe: 'where the ISO is' },
+        iso_base: { type: 'address', default: `https://releases.ubuntu.com/${codename}`, describe: 'where the ISO is' },
       },
       sources: {
         installer: {
@@ -133,7 +133,7 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
           evidence: [golden],
           variables: {
             iso_base: {
-              type: 'string',
+              type: 'address',
               default: `https://cdimage.ubuntu.com/releases/${codename}/release`,
               describe: 'where the ISO is',
             },
@@ -154,7 +154,7 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
     evidence: [golden],
     variables: {
       ...standardVariables(),
-      mirror: { type: 'string', default: '', describe: 'address of an Ubuntu mirror, in place of the archive' },
+      mirror: { type: 'address', default: '', describe: 'address of an Ubuntu mirror, in place of the archive' },
       kernel: {
         type: 'string',
         default: '',
@@ -198,7 +198,7 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
         }),
         variables: {
           cloudimg_base: {
-            type: 'string',
+            type: 'address',
             default: 'https://cloud-images.ubuntu.com',
             describe: "where the vendor's cloud images are",
           },

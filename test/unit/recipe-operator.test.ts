@@ -133,6 +133,33 @@ test.each([
   },
 );
 
+test.each([
+  ['rocky-9', 'timezone=Mars/Olympus', 'Cannot set "timezone" (--set): there is no time zone "Mars/Olympus"'],
+  ['ubuntu-24.04', 'timezone=+01:00', 'Cannot set "timezone" (--set): there is no time zone "+01:00"'],
+  ['rocky-9', 'mirror=mirror.example', 'Cannot set "mirror" (--set): it is no address, "mirror.example"'],
+  ['centos-6', 'epel_mirror=/srv', 'Cannot set "epel_mirror" (--set): it is no address, "/srv"'],
+  ['ubuntu-24.04', 'mirror=ftp//x', 'Cannot set "mirror" (--set): it is no address, "ftp//x"'],
+  ['debian-12', 'security_mirror=x', 'Cannot set "security_mirror" (--set): it is no address, "x"'],
+  ['azurelinux-3', 'mirror=x', 'Cannot set "mirror" (--set): it is no address, "x"'],
+  ['rocky-9', 'fips=2', 'Cannot write a kickstart: fips is 0 or 1, not "2"'],
+  ['sles-15', 'kernel=a;b', 'Cannot install "a;b": it is no name of a package'],
+  ['opensuse-16', 'kernel=a b', 'Cannot install "a b": it is no name of a package'],
+])('%s: %s is refused before anything runs', (recipe, set, message) => {
+  expect(() => plan({ recipe, set: [set], mediumLater: true })).toThrow(
+    expect.objectContaining({ message, exitCode: 2 }),
+  );
+});
+
+test.each([
+  'timezone=US/Pacific',
+  'timezone=UTC',
+  'timezone=Asia/Calcutta',
+  'mirror=',
+  'mirror=http://[fd00::1]:8080/rocky',
+])('rocky-9: %s is taken', (set) =>
+  expect(() => plan({ recipe: 'rocky-9', set: [set], mediumLater: true })).not.toThrow(),
+);
+
 test('the proxy of the build reaches the installer as the guest sees it', async () => {
   const env = { http_proxy: 'http://127.0.0.1:3128' };
   expect(answersOf(await planned('', { layout: 'flat', env })).autoinstall.proxy).toBe('http://10.0.2.2:3128');
