@@ -62,6 +62,7 @@ test('show answers what is built, from what, what it needs and how to change it'
     '--layout cloudimg (the default)',
     '--layout lvm: ddgz (a disk)',
     'https://cloud-images.ubuntu.com/noble/current/noble-server-cloudimg-amd64.img',
+    'ubuntu-24.04*-live-server-amd64.iso, checked by https://releases.ubuntu.com/noble/SHA256SUMS',
     'ubuntu-24.04.N-live-server-amd64.iso',
     '--iso FILE',
     '--set timezone=',
