@@ -178,6 +178,6 @@ test('a wrong ISO is refused when the build is planned, with the right one named
   });
   await expect(planned('', { iso: './ubuntu-24.04.2-live-server-amd64.iso' })).rejects.toMatchObject({
     code: 'recipe.iso',
-    hint: expect.stringContaining('layouts'),
+    hint: 'Add --layout flat or --layout lvm, or leave --iso out; its sources are cloudimg in the layout cloudimg.',
   });
 });
