@@ -88,6 +88,7 @@ function debian(release: Release): RecipeInput {
       architecture: '${arch}/generic',
       user: 'debian',
       minimum_maas: '3.2',
+      minimum_curtin: '21.0',
       maturity,
     },
   });

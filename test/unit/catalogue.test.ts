@@ -53,6 +53,18 @@ describe.each(catalogueNames())('%s', (name) => {
     for (const { plan } of everyPlan(recipe)) expect(plan.maas.base_image.startsWith('ubuntu/')).toBe(withNetplan);
   });
 
+  test('tells MAAS whole: title, account, the least releases of MAAS and curtin, maturity', () => {
+    for (const { plan } of everyPlan(recipe)) {
+      expect(plan.maas).toMatchObject({
+        title: expect.stringMatching(/./),
+        user: expect.stringMatching(/^[a-z-]+$/),
+        minimum_maas: expect.stringMatching(/^\d+\.\d+$/),
+        minimum_curtin: expect.stringMatching(/^\d+\.\d+$/),
+        maturity: expect.stringMatching(/./),
+      });
+    }
+  });
+
   test('has the variables that every entry has', () => {
     expect(Object.keys(recipe.variables)).toEqual(expect.arrayContaining(STANDARD));
     expect(recipe.variables.packages?.type).toBe('list');
