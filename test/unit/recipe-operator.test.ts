@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type PlanOptions, plan } from '../../src/recipe/plan.ts';
@@ -44,10 +44,16 @@ test('an account gets its keys from lines and files, and no password', async () 
 
 test('accounts and scripts of the command line come after those of the recipe', async () => {
   const users = [{ name: 'dev', keys: [join(folder, 'ops.pub')] }];
-  const { steps } = await planned('users: [{ name: ops }]\n', { users, scripts: ['./harden.sh'] });
+  const harden = join(folder, 'harden.sh');
+  await writeFile(harden, 'true\n');
+  const { steps } = await planned('users: [{ name: ops }]\n', { users, scripts: [relative(process.cwd(), harden)] });
   const names = steps.map(({ name }) => name);
   expect(names.filter((name) => name?.startsWith('user '))).toEqual(['user ops', 'user dev']);
-  expect(steps.at(-1)).toEqual({ kind: 'shell', name: 'harden.sh', file: join(process.cwd(), 'harden.sh') });
+  expect(steps.at(-1)).toEqual({ kind: 'shell', name: 'harden.sh', file: harden });
+  await expect(planned('', { scripts: ['./gone.sh'] })).rejects.toMatchObject({
+    code: 'recipe.script',
+    message: 'Cannot run ./gone.sh in the guest: there is no such file',
+  });
 });
 
 test.each([
