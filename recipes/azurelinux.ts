@@ -9,7 +9,7 @@ import { PACKAGE_LIST, packageList, SCRIPT, unattendedConfig } from './azurelinu
 import { FOLDER, LIVE_FILES } from './azurelinux/live.ts';
 import { RELEASES, type Release } from './azurelinux/releases.ts';
 import { installedScript, type Scripts } from './azurelinux/script.ts';
-import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { arm64Name, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
 const beside = (name: string): string => join(packageRoot(), 'recipes/azurelinux', name);
 
@@ -45,6 +45,7 @@ function azureLinux(release: Release): RecipeInput {
       ...standardVariables(),
       kernel: { default: 'kernel', describe: 'package of the kernel, one that the medium has' },
       mirror: {
+        type: 'address',
         default: '',
         describe: 'address in place of https://packages.microsoft.com, for the build alone',
       },
@@ -112,6 +113,7 @@ function azureLinux(release: Release): RecipeInput {
             grade: 'checked',
             proven: 'planned; the double was driven on amd64 alone',
             evidence: [golden(name)],
+            maas: { name: arm64Name(maas.name) },
           }),
           sources: {
             installer: {

@@ -3,7 +3,7 @@ import { BIOS, INCLUDE } from './debian/packages.ts';
 import { debianPreseed } from './debian/preseed.ts';
 import { RELEASES, type Release } from './debian/releases.ts';
 import { debianSteps, LVM_STEPS } from './debian/steps.ts';
-import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { arm64Name, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
 const ARCHIVE = {
   mirror: 'http://archive.debian.org/debian',
@@ -16,15 +16,15 @@ function variables({ mirrored }: Release): NonNullable<RecipeInput['variables']>
   return {
     ...standardVariables(),
     cloudimg_base: {
-      type: 'string',
+      type: 'address',
       default: 'https://cloud.debian.org/images/cloud',
       describe: "where the vendor's cloud images are",
     },
     mirror: mirrored
-      ? { type: 'string', describe: mirror }
-      : { type: 'string', default: ARCHIVE.mirror, describe: 'where the release is kept' },
+      ? { type: 'address', describe: mirror }
+      : { type: 'address', default: ARCHIVE.mirror, describe: 'where the release is kept' },
     security_mirror: {
-      type: 'string',
+      type: 'address',
       default: mirrored ? '' : ARCHIVE.security,
       describe:
         "where the image gets its security updates; beside the mirror's archive, as mirrors have it, where it is empty",
@@ -64,7 +64,9 @@ function debian(release: Release): RecipeInput {
     grade,
     proven,
     evidence: [...evidence, plans],
-    per_arch: { arm64: { ...arm64, evidence: [...arm64.evidence, plans] } },
+    per_arch: {
+      arm64: { ...arm64, evidence: [...arm64.evidence, plans], maas: { name: arm64Name(`debian-${version}`) } },
+    },
     variables: variables(release),
     sources: mirrored ? { packages, installer: installer(release) } : { cloudimg },
     machine: { memory: '1536M', cpus: 2, disk: '3G', firmware: 'uefi' },
@@ -86,6 +88,7 @@ function debian(release: Release): RecipeInput {
       architecture: '${arch}/generic',
       user: 'debian',
       minimum_maas: '3.2',
+      minimum_curtin: '21.0',
       maturity,
     },
   });

@@ -10,7 +10,7 @@ import { arm64Preseed } from './el/preseed.ts';
 import { type Release, RPM_ARCH } from './el/release.ts';
 import { RELEASES } from './el/releases.ts';
 import { RULES, type Rules } from './el/rules.ts';
-import { lvmGrade, STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { arm64Name, lvmGrade, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
 const beside = (name: string): string => join(packageRoot(), 'recipes/el', name);
 
@@ -39,16 +39,20 @@ function readScripts(): Scripts {
 }
 
 type Variables = NonNullable<RecipeInput['variables']>;
+type RecipeOnArch = NonNullable<NonNullable<RecipeInput['per_arch']>[Arch]>;
 
 function variables(release: Release, rules: Rules): Variables {
   return {
     ...standardVariables({ locale: 'en_US.UTF-8' }),
     ...(release.mirror !== undefined && {
       mirror: {
+        type: 'address',
         describe: `mirror of packages, laid out as ${release.mirror}; the vendor's own where it is not given`,
       },
     }),
-    ...(rules.legacy && { epel_mirror: { describe: "mirror of EPEL 6; Fedora's archive where it is not given" } }),
+    ...(rules.legacy && {
+      epel_mirror: { type: 'address', describe: "mirror of EPEL 6; Fedora's archive where it is not given" },
+    }),
     kernel: { default: '', describe: "package of another kernel; the release's own where it is empty" },
     extra_repositories: {
       type: 'list',
@@ -73,6 +77,14 @@ const SUBSCRIPTION: Variables = {
   rhsm_update: { type: 'boolean', default: false, describe: 'whether everything is updated while it is registered' },
 };
 
+/** What every later release has, and EL 6 does without. */
+const LEGACY: NonNullable<NonNullable<RecipeInput['verify']>['allow']> = [
+  { rule: 'boot.bios', reason: 'it starts by GRUB Legacy, which /curtin/curtin-hooks installs' },
+  { rule: 'boot.uefi', reason: 'it is for machines that start by a BIOS' },
+  { rule: 'cloud-init.version', reason: 'EPEL 6 has no later one; /curtin/curtin-hooks write the network' },
+  { rule: 'cloud-init.oauthlib', reason: 'its cloud-init signs with another library' },
+];
+
 /** Memory of the machine that installs and of the one that is provisioned; Anaconda unpacks its second stage into it. */
 function memory({ family, version }: Rules): string {
   return family === 'el' && Number(version) <= 8 ? '2G' : '3G';
@@ -91,6 +103,9 @@ function anaconda(release: Release): RecipeInput {
   const driven = DRIVEN_RELEASES.has(name);
   const generated = (inputs: AnswerInputs): string => kickstart(release, inputs, readScripts());
   const bios = rules.family === 'el' && Number(rules.version) <= 7;
+  const lvm = lvmGrade(golden(name), { driven: name === DRIVEN_ON_LVM, planned: PLANNED });
+  const onArm64 = (what: RecipeOnArch): Partial<Record<Arch, RecipeOnArch>> =>
+    arches.includes('arm64') ? { arm64: what } : {};
   return defineRecipe({
     name,
     title,
@@ -147,6 +162,7 @@ function anaconda(release: Release): RecipeInput {
       { name: 'boot loader and traces of the build', shell: { file: beside('finish.sh') } },
     ],
     outputs: ['tgz'],
+    ...(rules.legacy && { verify: { allow: LEGACY } }),
     maas: {
       name: maas.name,
       title,
@@ -160,12 +176,13 @@ function anaconda(release: Release): RecipeInput {
     per_arch: Object.fromEntries(arches.map((arch) => [arch, onArch(release, arch, driven)])),
     layouts: {
       // curtin unpacks a tree for a loader that it looks for by the names of amd64; a disk has its own.
-      flat: arches.includes('arm64') ? { per_arch: { arm64: { maas: { preseed: arm64Preseed(vendor) } } } } : {},
+      flat: { per_arch: onArm64({ maas: { name: arm64Name(maas.name), preseed: arm64Preseed(vendor) } }) },
       lvm: {
-        ...lvmGrade(golden(name), { driven: name === DRIVEN_ON_LVM, planned: PLANNED }),
+        ...lvm,
         outputs: ['ddgz'],
         // A name below rhel/, centos/ or ol/ is for trees alone.
         maas: { name: `${name}-lvm`, title: `${title} (LVM)`, base_image: maas.base },
+        per_arch: onArm64({ ...lvm.per_arch?.arm64, maas: { name: arm64Name(`${name}-lvm`) } }),
       },
     },
   });

@@ -6,7 +6,7 @@ type Steps = NonNullable<RecipeInput['provision']>;
 
 const STANDARD = {
   packages: { type: 'list', default: '', describe: 'packages to add, by the names of the distribution' },
-  timezone: { type: 'string', default: 'Etc/UTC', describe: 'time zone of the image' },
+  timezone: { type: 'timezone', default: 'Etc/UTC', describe: 'time zone of the image' },
   locale: { type: 'string', default: 'C.UTF-8', describe: 'language and character set of the image' },
   keyboard: { type: 'string', default: 'us', describe: 'keyboard layout of the image' },
 } as const satisfies Variables;
@@ -25,6 +25,14 @@ export function standardVariables(defaults: Partial<Record<keyof typeof STANDARD
       { ...variable, default: defaults[name as keyof typeof STANDARD] ?? variable.default },
     ]),
   );
+}
+
+/**
+ * What an image for arm64 is called in MAAS: before 3.6.3 and 3.7.1 it boots custom images by their name alone, so that one name
+ * for two architectures breaks both. A name below that of a system is not a custom image's.
+ */
+export function arm64Name(name: string): string {
+  return name.includes('/') ? name : `${name}-arm64`;
 }
 
 /** Grade of the disks on LVM of an installer's family. */

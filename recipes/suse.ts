@@ -5,7 +5,7 @@ import { packageRoot } from '../src/host/built-module.ts';
 import type { Arch } from '../src/machine/arch.ts';
 import type { AnswerInputs } from '../src/recipe/answer-inputs.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
-import { lvmGrade, STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { arm64Name, lvmGrade, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 import { agama } from './suse/agama.ts';
 import { autoyast } from './suse/autoyast.ts';
 import { type Release, RPM_ARCH } from './suse/release.ts';
@@ -43,6 +43,7 @@ function variables(release: Release): Variables {
     ...(release.installer === 'agama' &&
       release.cloudInit !== undefined && {
         cloud_init_repository: {
+          type: 'address',
           default: release.cloudInit,
           describe: 'repository that has cloud-init, which the medium lacks; the image does not keep it',
         },
@@ -67,6 +68,7 @@ function boot(release: Release): { readonly append: string; readonly file: strin
 function suse(release: Release): RecipeInput {
   const { name, title, family, version, installer, maas } = release;
   const { append, file } = boot(release);
+  const lvm = lvmGrade(golden(name), { driven: name === 'opensuse-15', planned: PLANNED });
   const generated = (inputs: AnswerInputs): string =>
     release.installer === 'agama' ? agama(release, inputs, readScripts()) : autoyast(release, inputs, readScripts());
   return defineRecipe({
@@ -112,9 +114,11 @@ function suse(release: Release): RecipeInput {
     layouts: {
       flat: {},
       lvm: {
-        ...lvmGrade(golden(name), { driven: name === 'opensuse-15', planned: PLANNED }),
+        ...lvm,
         outputs: ['ddgz'],
+        // A name below suse/ is for trees alone.
         maas: { name: `${name}-lvm`, title: `${title} (LVM)` },
+        per_arch: { arm64: { ...lvm.per_arch?.arm64, maas: { name: arm64Name(`${name}-lvm`) } } },
       },
     },
   });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
 import { STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { BASE } from './suse/releases.ts';
 
 const beside = (name: string): string => join(packageRoot(), 'recipes/suse', name);
 
@@ -96,7 +97,7 @@ export const suse12Recipes: readonly RecipeInput[] = [
     maas: {
       name: 'suse/sles12.5',
       title: 'SLES 12-SP5',
-      base_image: 'ubuntu/jammy',
+      base_image: BASE,
       architecture: '${arch}/generic',
       user: 'sles',
       minimum_maas: '3.4',

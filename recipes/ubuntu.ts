@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
-import { DEBIAN_LOCALE_STEPS, STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { arm64Name, DEBIAN_LOCALE_STEPS, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 import { autoinstall, type Installer } from './ubuntu-autoinstall.ts';
 
 type Layout = 'flat' | 'lvm';
@@ -98,14 +98,14 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
   const golden = `test/unit/golden/plans/${name}.json`;
   const pattern = version.replaceAll('.', '\\.');
 
-  /** A layout that the live server installs. MAAS before 3.6.3 boots custom images by name alone, so arm64 has its own. */
+  /** A layout that the live server installs. */
   const installed = (layout: Layout, outputs: RecipeInput['outputs']) =>
     ({
       grade: 'driven',
       proven: DRIVEN,
       evidence: ['test/machine/ubuntu-live-server.test.ts', golden],
       variables: {
-        iso_base: { type: 'string', default: `https://releases.ubuntu.com/${codename}`, describe: 'where the ISO is' },
+        iso_base: { type: 'address', default: `https://releases.ubuntu.com/${codename}`, describe: 'where the ISO is' },
       },
       sources: {
         installer: {
@@ -133,12 +133,12 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
           evidence: [golden],
           variables: {
             iso_base: {
-              type: 'string',
+              type: 'address',
               default: `https://cdimage.ubuntu.com/releases/${codename}/release`,
               describe: 'where the ISO is',
             },
           },
-          maas: { name: `${name}-${layout}-arm64` },
+          maas: { name: arm64Name(`${name}-${layout}`) },
         },
       },
     }) satisfies NonNullable<RecipeInput['layouts']>[string];
@@ -154,7 +154,7 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
     evidence: [golden],
     variables: {
       ...standardVariables(),
-      mirror: { type: 'string', default: '', describe: 'address of an Ubuntu mirror, in place of the archive' },
+      mirror: { type: 'address', default: '', describe: 'address of an Ubuntu mirror, in place of the archive' },
       kernel: {
         type: 'string',
         default: '',
@@ -185,7 +185,7 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
     per_arch: {
       // The signed loaders above are for UEFI; a BIOS exists on the PC only.
       amd64: { packages: ['grub-pc-bin'] },
-      arm64: { maas: { name: `${name}-arm64` } },
+      arm64: { maas: { name: arm64Name(name) } },
     },
     layouts: {
       cloudimg: {
@@ -198,7 +198,7 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
         }),
         variables: {
           cloudimg_base: {
-            type: 'string',
+            type: 'address',
             default: 'https://cloud-images.ubuntu.com',
             describe: "where the vendor's cloud images are",
           },

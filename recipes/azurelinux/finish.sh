@@ -3,11 +3,25 @@
 # It may run again: steps of an operator come behind it.
 set -eu
 
+root=${COMPOSE_ROOT:-}
+mounts=${COMPOSE_MOUNTS:-/proc/mounts}
+
 # The console of the build; in version 2 grub.cfg is no file of grub2-mkconfig's.
 serial='console=tty\(S0\|AMA0\)[^ "]*'
 for file in /etc/default/grub /boot/grub2/grub.cfg; do
-    [ ! -e "$file" ] || sed -i "s/ *$serial//g" "$file"
+    [ ! -e "$root$file" ] || sed -i "s/ *$serial//g" "$root$file"
 done
 
+# The vendor's packages have their loaders below /boot/efi, here the EFI system partition, which is not packed: a tree has them
+# in its own file system, where curtin's hooks look. The file that leads GRUB to its menu is written by the hooks anew.
+if grep -q ' /boot/efi ' "$mounts"; then
+    below=$(mktemp -d)
+    mount --bind "$root/" "$below"
+    mkdir -p "$below/boot/efi"
+    cp -R "$root/boot/efi/EFI" "$below/boot/efi/"
+    umount "$below"
+    rmdir "$below"
+fi
+
 # What the installer was told, and what packages were fetched.
-rm -rf /root/compose /var/cache/tdnf
+rm -rf "$root/root/compose" "$root/var/cache/tdnf"

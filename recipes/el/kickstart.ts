@@ -26,7 +26,7 @@ export interface Scripts {
 export function kickstart(release: Release, inputs: AnswerInputs, scripts: Scripts): string {
   const { values, arch, firmware, layout, packages, proxy, custom } = inputs;
   const rules = RULES[release.anaconda];
-  const fips = values.fips === '1';
+  const fips = isWanted('fips', values.fips);
   const { kernel } = values;
   const more = { arch, kernel: kernel === '' ? undefined : kernel, fips, more: packages };
   return kickstartText(
@@ -56,6 +56,12 @@ export function kickstart(release: Release, inputs: AnswerInputs, scripts: Scrip
     },
     custom,
   );
+}
+
+/** @throws RecipeError `kickstart.value` */
+function isWanted(name: string, value = '0'): boolean {
+  if (value === '0' || value === '1') return value === '1';
+  throw new RecipeError('kickstart.value', `Cannot write a kickstart: ${name} is 0 or 1, not "${value}"`);
 }
 
 function post(script: string): string {

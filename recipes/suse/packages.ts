@@ -54,7 +54,7 @@ export interface Wanted {
 export function packageNames({ arch, kernel, more }: Wanted, release: Release): string[] {
   const renamed = RENAMED[release.version] ?? {};
   const own = [...COMMON, ...GRUB2[arch]].map((name) => renamed[name] ?? name);
-  return [...new Set([...own, kernel ?? 'kernel-default', ...more.map(checked)])].sort();
+  return [...new Set([...own, ...[kernel ?? 'kernel-default', ...more].map(checked)])].sort();
 }
 
 const NAME = /^[A-Za-z0-9][\w.+~^-]*$/;

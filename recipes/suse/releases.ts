@@ -6,19 +6,25 @@ import { type AgamaRelease, media, type Release, type YastRelease } from './rele
 
 const LEAP = 'https://download.opensuse.org/distribution/leap';
 
-/** The MAAS of these facts: suse/ is a name that curtin's own steps know since 23.1. */
+/**
+ * Of an image with a bare name MAAS asks what the system of its base has, and no SUSE has Ubuntu's netplan; of the systems MAAS
+ * takes as a base this one is asked for cloud-init alone (MAAS: DEPS_PER_OS).
+ */
+export const BASE = 'rhel/9';
+
+/** Names below suse/ are a product and its number, by which MAAS knows them (maascommon/osystem/suse.py). */
 const suse = (name: string, maturity: 'alpha' | 'beta') => ({
   name: `suse/${name}`,
-  base: 'ubuntu/jammy',
+  base: BASE,
   user: 'sles',
   maas: '3.4',
   curtin: '23.1',
   maturity,
 });
 
-const leap = (name: string) => ({
-  name,
-  base: 'ubuntu/jammy',
+const leap = (version: string) => ({
+  name: `suse/opensuse${version}`,
+  base: BASE,
   user: 'opensuse',
   maas: '3.4',
   curtin: '23.1',
@@ -45,7 +51,7 @@ const sles15: YastRelease = {
     { name: 'sle-module-public-cloud', folder: '/Module-Public-Cloud' },
   ],
   patterns: ['base'],
-  maas: suse('sles-15', 'beta'),
+  maas: suse('sles15', 'beta'),
 };
 
 const leap15: YastRelease = {
@@ -65,7 +71,7 @@ const leap15: YastRelease = {
   })),
   addOns: [],
   patterns: ['base', 'minimal_base'],
-  maas: leap('opensuse-15'),
+  maas: leap('15.6'),
 };
 
 const sles16: AgamaRelease = {
@@ -82,7 +88,7 @@ const sles16: AgamaRelease = {
   })),
   patterns: ['base'],
   cloudInit: `${LEAP}/16.0/repo/oss/$basearch`,
-  maas: suse('sles-16', 'alpha'),
+  maas: suse('sles16', 'alpha'),
 };
 
 const leap16: AgamaRelease = {
@@ -105,7 +111,7 @@ const leap16: AgamaRelease = {
   })),
   patterns: ['base'],
   cloudInit: undefined,
-  maas: leap('opensuse-16'),
+  maas: leap('16.0'),
 };
 
 export const RELEASES: readonly Release[] = [leap15, leap16, sles15, sles16];

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { MachineError, RecipeError, SourceError } from '../errors.ts';
+import { ComposeError, MachineError, RecipeError, SourceError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import { type AnswerServer, serveAnswers } from '../host/answer-server.ts';
 import { fetchMedia, fileDigest } from '../host/download.ts';
@@ -61,7 +61,7 @@ const disks = new SingleFlight<InstalledDisk>();
 
 /**
  * The disk an installer makes of a plan, from the cache when it was made of the same medium, answers and machine before.
- * @throws SourceError `installer.volume`, `download.checksum` and those of downloads; MachineError of `runInstaller`, and
+ * @throws SourceError `installer.medium`, `installer.volume`, `download.checksum` and those of downloads; MachineError of `runInstaller`, and
  *   `installer.never-asked`
  */
 export async function installedDisk(plan: Plan, options: InstallOptions, context: Context): Promise<InstalledDisk> {
@@ -131,15 +131,22 @@ async function mediumOf({ iso, checksum }: WithMedium, context: Context): Promis
   return { path: iso, name: basename(iso), algorithm, digest, size: info.size };
 }
 
-/** @throws SourceError `installer.volume` */
+/** @throws SourceError `installer.medium` for what is no ISO, `installer.volume` for another one */
 async function checkVolume({ volume, isoNames }: WithMedium, medium: Medium): Promise<string> {
-  const { volumeId, installer } = await describeIso(medium.path);
+  const right = isoNames === undefined ? '' : ` Get it: ${isoNames}.`;
+  const { volumeId, installer } = await describeIso(medium.path).catch((cause: Error) => {
+    const hint = `${cause instanceof ComposeError && cause.hint !== undefined ? cause.hint : ''}${right}`.trim();
+    throw new SourceError('installer.medium', `Cannot install from ${medium.name}: ${cause.message}`, {
+      ...(hint !== '' && { hint }),
+      cause,
+    });
+  });
   if (volume === undefined || new RegExp(`^(?:${volume})$`).test(volumeId)) return volumeId;
   throw new SourceError(
     'installer.volume',
     `Cannot install from ${medium.name}: it is another medium (volume name ${JSON.stringify(volumeId)})`,
     {
-      hint: `The recipe's medium is named like ${volume}.${isoNames === undefined ? '' : ` Get it: ${isoNames}.`}`,
+      hint: `The recipe's medium is named like ${volume}.${right}`,
       evidence: { volume: volumeId, ...(installer !== undefined && { installer: installer.title }) },
     },
   );

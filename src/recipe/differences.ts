@@ -130,9 +130,13 @@ export function lineDifferences(before: readonly string[], after: readonly strin
   return found;
 }
 
-/** Lines of text; nothing for plans alike. What is whole in the JSON is told by its name or its length. */
+/**
+ * Lines of text; nothing for plans alike. What is whole in the JSON is told by its name or its length, empty lines of answers not
+ * at all.
+ */
 export function differencesText(differences: readonly Difference[]): string[] {
-  return differences.map(({ what, name, from, to }) => {
+  const told = differences.filter(({ what, from, to }) => what !== 'answer' || (from ?? to) !== '');
+  return told.map(({ what, name, from, to }) => {
     if (what === 'step') return `  step: ${to === undefined ? '−' : '+'} ${name}`;
     const label = name === undefined ? what : `${what} ${name}`;
     if (from !== undefined && to !== undefined) return `  ${label}: ${short(to)} (was ${short(from)})`;

@@ -61,7 +61,7 @@ export function checkMaas(maas: MaasEntry, recipe: string, filetypes: readonly F
       'maas.base-image',
       `Cannot use base_image "${maas.base_image}": MAAS takes os/series of ${BASES.join(', ')}`,
       {
-        hint: 'For a Linux that is none of these, ubuntu/jammy or ubuntu/noble unpacks it.',
+        hint: 'For a Linux that is none of these: rhel/9, or ubuntu/noble where netplan is in the image, which MAAS asks of it.',
       },
     );
   }

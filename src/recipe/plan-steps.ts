@@ -1,5 +1,7 @@
 /** What runs in the guest, and what is taken out of the image afterwards. */
+import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import { RecipeError } from '../errors.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import type { Step } from '../guest/steps.ts';
 import type { Arch } from '../machine/arch.ts';
@@ -34,8 +36,16 @@ export function planSteps(
   const early = steps.filter((step) => step.early).map(toGuestStep);
   const late = steps.filter((step) => !step.early).map(toGuestStep);
   const accounts = [...recipe.users, ...users.map((one) => userSchema.parse(one))].map(userStep);
-  const own = scripts.map((file): Step => ({ kind: 'shell', name: basename(file), file: resolve(file) }));
+  const own = scripts.map(scriptStep);
   return [...early, ...added, ...accounts, ...late, ...own];
+}
+
+/** @throws RecipeError `recipe.script`, before a guest is installed for it */
+function scriptStep(file: string): Step {
+  if (existsSync(file)) return { kind: 'shell', name: basename(file), file: resolve(file) };
+  throw new RecipeError('recipe.script', `Cannot run ${file} in the guest: there is no such file`, {
+    hint: 'Name a script of this host: --script ./harden.sh',
+  });
 }
 
 export function planSeal({ seal }: Recipe, filetypes: readonly FileType[]): Edit[] {

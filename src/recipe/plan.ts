@@ -108,7 +108,7 @@ export function plan(options: PlanOptions): Plan {
   checkSet(whole);
   const layout = chooseLayout(whole, options.layout);
   const recipe = flatten(whole, layout, arch);
-  const kind = chooseSource(recipe, options, layout);
+  const kind = chooseSource(whole, recipe, options, layout);
   const values = resolveVariables(recipe, options, arch);
   const resolved = resolveRecipe(recipe, kind, { ...values, ...archValues(arch) });
   const memory = parseSize(resolved.machine.memory) ?? 0;
@@ -163,7 +163,22 @@ function artifactBase(recipe: Recipe, layout: string | undefined, arch: Arch): s
   return `${recipe.name}${variant}-${arch}`;
 }
 
+/** What has an installer run, for a build of `recipe`, `whole` in one of its layouts, in which none does. */
+function installerHint(whole: Recipe, recipe: Recipe): string {
+  if (recipe.sources.installer !== undefined) return 'Add --source installer.';
+  const layouts = installerLayouts(whole);
+  if (layouts !== '') return `Add ${layouts}.`;
+  return 'A recipe file has packages and steps for what is built from an image or from packages.';
+}
+
+/** Flags of the layouts that an installer makes, for people; empty where there are none. */
+function installerLayouts(whole: Recipe): string {
+  const names = layoutNames(whole).filter((name) => whole.layouts[name]?.sources?.installer !== undefined);
+  return names.map((name) => `--layout ${name}`).join(' or ');
+}
+
 function chooseSource(
+  whole: Recipe,
   recipe: Recipe,
   { iso, image, source, custom }: PlanOptions,
   layout: string | undefined,
@@ -171,9 +186,10 @@ function chooseSource(
   const kinds = SOURCE_KINDS.filter((kind) => recipe.sources[kind] !== undefined);
   const other = layout === undefined ? '' : ` in the layout ${layout}`;
   if (iso !== undefined && !kinds.includes('installer')) {
-    const hint = `Leave --iso out; its sources are ${kinds.join(', ') || 'none'}${other}.`;
+    const layouts = installerLayouts(whole);
+    const sources = kinds.join(', ') || 'none';
     throw new RecipeError('recipe.iso', `Cannot build ${recipe.name} with --iso: it is not built from a medium`, {
-      hint: layout === undefined ? hint : `${hint} compose show ${recipe.name} lists its layouts.`,
+      hint: `${layouts === '' ? 'Leave --iso out' : `Add ${layouts}, or leave --iso out`}; its sources are ${sources}${other}.`,
     });
   }
   const byDefault = image !== undefined ? 'cloudimg' : iso === undefined ? kinds[0] : 'installer';
@@ -192,8 +208,9 @@ function chooseSource(
   }
   if (custom !== undefined && kind !== 'installer') {
     const flag = customFlag(custom.language);
-    throw new RecipeError('recipe.custom', `Cannot use ${flag} with ${recipe.name}: no installer runs${other}`, {
-      hint: 'A recipe file has packages and steps for what is built from an image or from packages.',
+    const where = kinds.includes('installer') ? ` where its source is ${kind}` : other;
+    throw new RecipeError('recipe.custom', `Cannot use ${flag} with ${recipe.name}: no installer runs${where}`, {
+      hint: installerHint(whole, recipe),
     });
   }
   return kind;

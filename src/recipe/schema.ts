@@ -17,9 +17,9 @@ const architecture = z.enum(ARCHITECTURES);
 
 const variable = z.strictObject({
   type: z
-    .enum(['string', 'number', 'boolean', 'size', 'list'])
+    .enum(['string', 'number', 'boolean', 'size', 'list', 'address', 'timezone'])
     .default('string')
-    .describe('list: commas between items'),
+    .describe('list: commas between items; address: of http, https, ftp or file'),
   describe: text,
   default: z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]).optional(),
   secret: z.boolean().optional(),

@@ -71,10 +71,13 @@ function origins({ sources }: Recipe): string[] {
     ...(packages === undefined
       ? []
       : [`packages of ${packages.suite} (${packages.components.join(', ')}), --source packages`]),
-    ...(installer === undefined
-      ? []
-      : [`the vendor's installer${installer.iso === undefined ? '' : ` ${installer.iso}`}`]),
+    ...(installer === undefined ? [] : [`the vendor's installer${medium(installer)}`]),
   ];
+}
+
+function medium({ iso, checksum }: NonNullable<Recipe['sources']['installer']>): string {
+  if (iso === undefined) return ', a medium that is given';
+  return checksum === undefined ? ` ${iso}` : ` ${iso}, checked by ${checksum.sums ?? checksum.value}`;
 }
 
 function needs(variants: readonly Recipe[], tools: Readonly<Record<string, readonly string[]>>): string[] {

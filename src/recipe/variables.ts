@@ -107,14 +107,43 @@ function unknownVariable(key: string, where: string, recipe: Recipe): RecipeErro
 
 function check(recipe: Recipe, key: string, value: string, where: string): string {
   const type = recipe.variables[key]?.type ?? 'string';
-  const fits =
-    type === 'string' ||
-    type === 'list' ||
-    (type === 'number' && value.trim() !== '' && Number.isFinite(Number(value))) ||
-    (type === 'boolean' && /^(true|false)$/.test(value)) ||
-    (type === 'size' && parseSize(value) !== undefined);
-  if (fits) return value;
-  throw new RecipeError('variable.type', `Cannot set "${key}" (${where}): it is a ${type}, not "${value}"`);
+  if (FITS[type](value)) return value;
+  const why =
+    type === 'timezone'
+      ? `there is no time zone "${value}"`
+      : type === 'address'
+        ? `it is no address, "${value}"`
+        : `it is a ${type}, not "${value}"`;
+  throw new RecipeError('variable.type', `Cannot set "${key}" (${where}): ${why}`, { hint: HINTS[type] });
+}
+
+type VariableType = Recipe['variables'][string]['type'];
+
+/** Whether a text is a value of a type; an address may be left empty, which is none. */
+const FITS: Readonly<Record<VariableType, (value: string) => boolean>> = {
+  string: () => true,
+  list: () => true,
+  number: (value) => value.trim() !== '' && Number.isFinite(Number(value)),
+  boolean: (value) => /^(true|false)$/.test(value),
+  size: (value) => parseSize(value) !== undefined,
+  address: (value) => value === '' || (/^(https?|ftp|file):\/\/\S+$/.test(value) && URL.canParse(value)),
+  timezone: isTimeZone,
+};
+
+const HINTS: Readonly<Partial<Record<VariableType, string>>> = {
+  address: 'Write it whole: http://HOST/PATH',
+  timezone: 'It has the form Europe/Berlin, as below /usr/share/zoneinfo; UTC is Etc/UTC.',
+};
+
+/** Names alone: to JavaScript an offset is a time zone as well. */
+function isTimeZone(value: string): boolean {
+  if (!/^[A-Z][\w+-]*(\/[A-Z][\w+-]*)*$/.test(value)) return false;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: value });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const NO_LISTS: ReadonlySet<string> = new Set();

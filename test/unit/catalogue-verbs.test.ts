@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { catalogueNames, catalogueRecipe } from '../../src/recipe/catalogue.ts';
-import { planDifferences } from '../../src/recipe/differences.ts';
+import { differencesText, planDifferences } from '../../src/recipe/differences.ts';
 import { type Graded, gradeText } from '../../src/recipe/grades.ts';
 import { allRecipes, listText } from '../../src/recipe/list-text.ts';
 import { loadRecipe } from '../../src/recipe/load.ts';
@@ -62,6 +62,7 @@ test('show answers what is built, from what, what it needs and how to change it'
     '--layout cloudimg (the default)',
     '--layout lvm: ddgz (a disk)',
     'https://cloud-images.ubuntu.com/noble/current/noble-server-cloudimg-amd64.img',
+    'ubuntu-24.04*-live-server-amd64.iso, checked by https://releases.ubuntu.com/noble/SHA256SUMS',
     'ubuntu-24.04.N-live-server-amd64.iso',
     '--iso FILE',
     '--set timezone=',
@@ -82,6 +83,16 @@ test.each(catalogueNames())(
     expect(planDifferences(mine, base).map(({ what, name }) => `${what} ${name}`)).toEqual(['maas name', 'maas title']);
   },
 );
+
+test('lines that set a plan apart have no empty lines of answers among them', async () => {
+  const file = join(folder, 'more.ks');
+  await writeFile(file, '%packages\nvim\n%end\n\n%post\ntrue\n%end\n');
+  const custom = { language: 'kickstart', file } as const;
+  const base = plan({ recipe: 'rocky-9', mediumLater: true });
+  const lines = differencesText(planDifferences(plan({ recipe: 'rocky-9', custom, mediumLater: true }), base));
+  expect(lines).toContain('  answer ks.cfg: + vim');
+  expect(lines).not.toContain('  answer ks.cfg: + nothing');
+});
 
 test('every commented line of a new recipe is one that works', async () => {
   const { file } = await scaffold('full', 'ubuntu-24.04', folder);

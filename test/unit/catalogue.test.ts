@@ -48,11 +48,44 @@ describe.each(catalogueNames())('%s', (name) => {
     expect(problems).toEqual([]);
   });
 
+  test('has a base whose tools are in it: MAAS runs "netplan info" in an image based on Ubuntu', () => {
+    const withNetplan = ['debian', 'ubuntu'].includes(recipe.family);
+    for (const { plan } of everyPlan(recipe)) expect(plan.maas.base_image.startsWith('ubuntu/')).toBe(withNetplan);
+  });
+
+  test('tells MAAS whole: title, account, the least releases of MAAS and curtin, maturity', () => {
+    for (const { plan } of everyPlan(recipe)) {
+      expect(plan.maas).toMatchObject({
+        title: expect.stringMatching(/./),
+        user: expect.stringMatching(/^[a-z-]+$/),
+        minimum_maas: expect.stringMatching(/^\d+\.\d+$/),
+        minimum_curtin: expect.stringMatching(/^\d+\.\d+$/),
+        maturity: expect.stringMatching(/./),
+      });
+    }
+  });
+
   test('has the variables that every entry has', () => {
     expect(Object.keys(recipe.variables)).toEqual(expect.arrayContaining(STANDARD));
     expect(recipe.variables.packages?.type).toBe('list');
     expect(recipe.packages).toContain('${packages}');
   });
+});
+
+test('no custom image for arm64 has the name of one for amd64', () => {
+  for (const name of catalogueNames()) {
+    const custom = everyPlan(catalogueRecipe(name)).filter(({ plan }) => !plan.maas.name.includes('/'));
+    const named = (arch: string): string[] =>
+      custom.filter(({ plan }) => plan.arch === arch).map(({ plan }) => plan.maas.name);
+    expect(named('arm64').filter((one) => named('amd64').includes(one))).toEqual([]);
+  }
+});
+
+test('names below suse/ are those MAAS reads a product and its number in', () => {
+  const names = catalogueNames().flatMap((name) => everyPlan(catalogueRecipe(name)).map(({ plan }) => plan.maas.name));
+  const suse = names.filter((name) => name.startsWith('suse/'));
+  expect(suse).toContain('suse/opensuse15.6');
+  for (const name of suse) expect(name).toMatch(/^suse\/(sles|opensuse)\d+(\.\d+)?$/);
 });
 
 test.each([

@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type PlanOptions, plan } from '../../src/recipe/plan.ts';
@@ -44,10 +44,16 @@ test('an account gets its keys from lines and files, and no password', async () 
 
 test('accounts and scripts of the command line come after those of the recipe', async () => {
   const users = [{ name: 'dev', keys: [join(folder, 'ops.pub')] }];
-  const { steps } = await planned('users: [{ name: ops }]\n', { users, scripts: ['./harden.sh'] });
+  const harden = join(folder, 'harden.sh');
+  await writeFile(harden, 'true\n');
+  const { steps } = await planned('users: [{ name: ops }]\n', { users, scripts: [relative(process.cwd(), harden)] });
   const names = steps.map(({ name }) => name);
   expect(names.filter((name) => name?.startsWith('user '))).toEqual(['user ops', 'user dev']);
-  expect(steps.at(-1)).toEqual({ kind: 'shell', name: 'harden.sh', file: join(process.cwd(), 'harden.sh') });
+  expect(steps.at(-1)).toEqual({ kind: 'shell', name: 'harden.sh', file: harden });
+  await expect(planned('', { scripts: ['./gone.sh'] })).rejects.toMatchObject({
+    code: 'recipe.script',
+    message: 'Cannot run ./gone.sh in the guest: there is no such file',
+  });
 });
 
 test.each([
@@ -113,6 +119,53 @@ test('additions of the operator are merged: mappings by key, lists one after the
   });
 });
 
+test.each([
+  ['debian-12', 'preseed', 'no installer runs where its source is cloudimg', 'Add --source installer.'],
+  ['ubuntu-24.04', 'autoinstall', 'no installer runs in the layout cloudimg', 'Add --layout flat or --layout lvm.'],
+  [
+    'sles-12',
+    'autoyast',
+    'no installer runs',
+    'A recipe file has packages and steps for what is built from an image or from packages.',
+  ],
+] as const)(
+  'additions for the installer of %s, where none runs, are refused with what makes one run',
+  (recipe, language, why, hint) => {
+    const custom = { language, file: 'x' } as const;
+    const message = `Cannot use --custom-${language} with ${recipe}: ${why}`;
+    expect(() => plan({ recipe, custom, mediumLater: true })).toThrow(
+      expect.objectContaining({ code: 'recipe.custom', message, hint }),
+    );
+  },
+);
+
+test.each([
+  ['rocky-9', 'timezone=Mars/Olympus', 'Cannot set "timezone" (--set): there is no time zone "Mars/Olympus"'],
+  ['ubuntu-24.04', 'timezone=+01:00', 'Cannot set "timezone" (--set): there is no time zone "+01:00"'],
+  ['rocky-9', 'mirror=mirror.example', 'Cannot set "mirror" (--set): it is no address, "mirror.example"'],
+  ['centos-6', 'epel_mirror=/srv', 'Cannot set "epel_mirror" (--set): it is no address, "/srv"'],
+  ['ubuntu-24.04', 'mirror=ftp//x', 'Cannot set "mirror" (--set): it is no address, "ftp//x"'],
+  ['debian-12', 'security_mirror=x', 'Cannot set "security_mirror" (--set): it is no address, "x"'],
+  ['azurelinux-3', 'mirror=x', 'Cannot set "mirror" (--set): it is no address, "x"'],
+  ['rocky-9', 'fips=2', 'Cannot write a kickstart: fips is 0 or 1, not "2"'],
+  ['sles-15', 'kernel=a;b', 'Cannot install "a;b": it is no name of a package'],
+  ['opensuse-16', 'kernel=a b', 'Cannot install "a b": it is no name of a package'],
+])('%s: %s is refused before anything runs', (recipe, set, message) => {
+  expect(() => plan({ recipe, set: [set], mediumLater: true })).toThrow(
+    expect.objectContaining({ message, exitCode: 2 }),
+  );
+});
+
+test.each([
+  'timezone=US/Pacific',
+  'timezone=UTC',
+  'timezone=Asia/Calcutta',
+  'mirror=',
+  'mirror=http://[fd00::1]:8080/rocky',
+])('rocky-9: %s is taken', (set) =>
+  expect(() => plan({ recipe: 'rocky-9', set: [set], mediumLater: true })).not.toThrow(),
+);
+
 test('the proxy of the build reaches the installer as the guest sees it', async () => {
   const env = { http_proxy: 'http://127.0.0.1:3128' };
   expect(answersOf(await planned('', { layout: 'flat', env })).autoinstall.proxy).toBe('http://10.0.2.2:3128');
@@ -131,6 +184,6 @@ test('a wrong ISO is refused when the build is planned, with the right one named
   });
   await expect(planned('', { iso: './ubuntu-24.04.2-live-server-amd64.iso' })).rejects.toMatchObject({
     code: 'recipe.iso',
-    hint: expect.stringContaining('layouts'),
+    hint: 'Add --layout flat or --layout lvm, or leave --iso out; its sources are cloudimg in the layout cloudimg.',
   });
 });

@@ -64,6 +64,7 @@ test('a file extends an entry: scalars override, lists are appended, maas is mer
     architecture: 'amd64/generic',
     user: 'debian',
     minimum_maas: '3.2',
+    minimum_curtin: '21.0',
     maturity: 'stable',
   });
   expect(planned.steps[0]).toEqual({ kind: 'packages', install: ['nginx'] });
