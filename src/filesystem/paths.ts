@@ -1,6 +1,9 @@
 /** Paths are bytes; a key is their text one character a byte, for maps and comparisons. */
 
+import { Slab } from '../formats/slab.ts';
+
 const SLASH = 0x2f;
+const paths = new Slab();
 
 /** One character a byte: no two paths share a key, whatever their encoding. */
 export function pathKey(path: Uint8Array): string {
@@ -10,7 +13,7 @@ export function pathKey(path: Uint8Array): string {
 /** The path of `name` in the directory at `parent`. */
 export function joinPath(parent: Uint8Array, name: Uint8Array): Uint8Array {
   if (parent.length === 0) return name.slice();
-  const path = new Uint8Array(parent.length + 1 + name.length);
+  const path = paths.take(parent.length + 1 + name.length);
   path.set(parent);
   path[parent.length] = SLASH;
   path.set(name, parent.length + 1);

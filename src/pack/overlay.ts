@@ -32,8 +32,9 @@ export class Overlay {
 
   judge(entry: Entry): Verdict {
     if (entry.path.length === 0) return 'keep';
+    const rules = this.#rules.get('') ?? this.#rules.get(firstName(entry.path));
+    if (rules === undefined) return 'keep';
     const names = components(entry.path);
-    const rules = this.#rules.get('') ?? this.#rules.get(latin1(names[0] ?? entry.path)) ?? [];
     let verdict: Verdict = 'keep';
     for (const { kind, parts } of rules) {
       if (names.length < parts.length || !parts.every((matches, at) => matches(names[at] ?? entry.path))) continue;
@@ -60,6 +61,11 @@ export class Overlay {
 /** One character a byte. */
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+function firstName(path: Uint8Array): string {
+  const slash = path.indexOf(SLASH);
+  return latin1(slash < 0 ? path : path.subarray(0, slash));
 }
 
 function components(path: Uint8Array): Uint8Array[] {

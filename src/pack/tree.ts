@@ -1,5 +1,6 @@
 import { FlagCounts } from '../filesystem/file-flags.ts';
 import type { Entry, FileTree } from '../filesystem/file-tree.ts';
+import { Slab } from '../formats/slab.ts';
 import { padding } from '../formats/tar/layout.ts';
 import { archiveEnd, memberHeader, type TarMember } from '../formats/tar/writer.ts';
 import type { Cutter } from './cutter.ts';
@@ -39,6 +40,7 @@ export interface TreeListener {
 
 const HERE = Uint8Array.of(0x2e, 0x2f);
 const SLASH = 0x2f;
+const names = new Slab();
 
 /**
  * Writes `tree` as a tar stream, edits applied. Names begin with "./". Of a set of hard links the first name that stays
@@ -132,7 +134,7 @@ function joinRuns(runs: readonly { offset: number; length: number }[]): { offset
 
 function archiveName(entry: Entry): Uint8Array {
   const slash = entry.kind === 'directory' && entry.path.length > 0;
-  const name = new Uint8Array(HERE.length + entry.path.length + (slash ? 1 : 0));
+  const name = names.take(HERE.length + entry.path.length + (slash ? 1 : 0));
   name.set(HERE);
   name.set(entry.path, HERE.length);
   if (slash) name[name.length - 1] = SLASH;

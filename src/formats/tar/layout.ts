@@ -47,9 +47,9 @@ export const TYPE = {
 /** Sum of all header bytes with the checksum field taken as spaces. */
 export function headerChecksum(header: Uint8Array, offset = 0): number {
   let sum = 0x20 * CHECKSUM_SIZE;
-  for (let at = 0; at < BLOCK; at++) {
-    if (at < CHECKSUM || at >= CHECKSUM + CHECKSUM_SIZE) sum += header[offset + at] ?? 0;
-  }
+  const field = offset + CHECKSUM;
+  for (let at = offset; at < field; at++) sum += header[at] ?? 0;
+  for (let at = field + CHECKSUM_SIZE; at < offset + BLOCK; at++) sum += header[at] ?? 0;
   return sum;
 }
 

@@ -3,6 +3,7 @@
  * extended header only where ustar cannot say it. Extended attributes of every namespace are `SCHILY.xattr.*` with their
  * bytes as they are: `SCHILY.acl.*` and `RHT.security.selinux` are ignored with those flags.
  */
+import { Slab } from '../slab.ts';
 import {
   BLOCK,
   CHECKSUM,
@@ -61,21 +62,7 @@ const SLASH = 0x2f;
 const encoder = new TextEncoder();
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Where headers are cut from: a buffer for each keeps malloc and the collector busy for as long as all else here takes. */
-const SLAB = 64 * 1024;
-let slab = new Uint8Array(0);
-let slabUsed = 0;
-
-/** Zeros that nobody else has. */
-function zeroed(length: number): Uint8Array {
-  if (length > SLAB / 8) return new Uint8Array(length);
-  if (slabUsed + length > slab.length) {
-    slab = new Uint8Array(SLAB);
-    slabUsed = 0;
-  }
-  slabUsed += length;
-  return slab.subarray(slabUsed - length, slabUsed);
-}
+const headers = new Slab();
 
 /** Everything that comes before a member's data: PAX header if one is needed, ustar header, and the map of a sparse file. */
 export function memberHeader(member: TarMember): Uint8Array {
@@ -85,13 +72,13 @@ export function memberHeader(member: TarMember): Uint8Array {
   const name = map === undefined ? member.name : concat(SPARSE_FOLDER, baseName(member.name));
   if (stored > octalLimit(SIZE_SIZE)) records.push(paxRecord('size', String(stored)));
   if (records.length === 0) {
-    const header = zeroed(BLOCK);
+    const header = headers.take(BLOCK);
     writeHeader(header, 0, member, name, stored);
     return header;
   }
   const body = encodePax(records);
   const paxBlocks = BLOCK + body.length + padding(body.length);
-  const bytes = zeroed(paxBlocks + BLOCK + (map?.length ?? 0));
+  const bytes = headers.take(paxBlocks + BLOCK + (map?.length ?? 0));
   writePaxHeader(bytes, member, body.length);
   bytes.set(body, BLOCK);
   writeHeader(bytes, paxBlocks, member, name, stored);
