@@ -73,7 +73,7 @@ export const RELEASES: readonly Release[] = [
     proven: FLAT_SEEN,
     evidence: [PACKAGES, DOUBLE, 'docs/debian.md'],
     lvm: { grade: 'built', proven: LVM_SEEN, evidence: [PACKAGES, 'docs/debian.md'] },
-    arm64: PLANNED,
+    arm64: ARM64_SEEN,
   },
   {
     version: '12',
