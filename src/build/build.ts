@@ -234,6 +234,7 @@ async function provisionGuest(
         session,
         reconnect: login,
         steps: planned.steps,
+        watch: machine.watch,
         env: proxyEnvironment(proxy),
         out: resolve(options.out),
         onBreakpoint: (title, note) => policy.breakpoint(title, note, way),

@@ -5,9 +5,11 @@ const SLIRP_PREFIX = [0x52, 0x55] as const;
 const ETHERNET = 14;
 const IPV4 = 0x0800;
 const ARP = 0x0806;
+const ICMP = 1;
 const TCP = 6;
 const UDP = 17;
 const SSH = 22;
+const ECHO_REQUEST = 8;
 const DHCP_SERVER = 67;
 const DHCP_CLIENT = 68;
 /** Start of the options in a BOOTP message, after the magic cookie (RFC 2131). */
@@ -22,7 +24,9 @@ export type GuestFrame =
   | 'dhcp given'
   /** The guest tells that it holds an IPv4 address (ARP), if only because it was asked. */
   | 'address used'
-  /** The guest sends IPv4 packets of its own from an address it holds. */
+  /** A program of the guest's is at work: TCP of its own, or a ping, from an address it holds. */
+  | 'work'
+  /** The guest sends other IPv4 packets of its own from there: names it asks for, the time, what it announces. */
   | 'traffic'
   /** The guest takes a connection to its port 22, refuses one, or its server speaks. */
   | 'ssh accepts'
@@ -67,7 +71,9 @@ export function readGuestFrame(frame: Uint8Array): GuestFrame {
   }
   const source = view.getUint32(ETHERNET + 12);
   // 169.254/16 is what a guest gives itself when nobody gave it one (RFC 3927).
-  return source !== 0 && source >>> 16 !== 0xa9fe ? 'traffic' : rest;
+  if (source === 0 || source >>> 16 === 0xa9fe) return rest;
+  const ping = protocol === ICMP && frame.length > at && view.getUint8(at) === ECHO_REQUEST;
+  return protocol === TCP || ping ? 'work' : 'traffic';
 }
 
 /** Option 53 of a DHCP message. */

@@ -66,12 +66,19 @@ export class Deadline {
 
   constructor(
     command: string,
-    options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined },
+    options: {
+      readonly timeoutMs?: number | undefined;
+      readonly signal?: AbortSignal | undefined;
+      readonly limit?: AbortSignal | undefined;
+    },
   ) {
-    const { timeoutMs, signal } = options;
+    const { timeoutMs, signal, limit } = options;
     let timer: NodeJS.Timeout | undefined;
     this.expired = new Promise((_, reject) => {
-      this.#onAbort = () => reject(signal?.reason);
+      this.#onAbort = () => {
+        this.late ||= limit?.aborted === true;
+        reject(signal?.reason);
+      };
       signal?.addEventListener('abort', this.#onAbort, { once: true });
       if (timeoutMs === undefined) return;
       timer = setTimeout(() => {

@@ -14,7 +14,7 @@ export async function reboot(
   outer: AbortSignal,
 ): Promise<GuestSession> {
   const signal = AbortSignal.any([outer, deadline(budgetMs)]);
-  const before = await session.bootId();
+  const before = await session.bootId(outer);
   let old = session;
   old.expectEnd();
   // The connection may break before the command has a status.
@@ -24,7 +24,7 @@ export async function reboot(
     if (!down) break;
     await old[Symbol.asyncDispose]();
     const next = await reconnect();
-    const now = await next.bootId().catch(() => before);
+    const now = await next.bootId(outer).catch(() => before);
     if (now !== before) return next;
     old = next;
     old.expectEnd();

@@ -34,6 +34,8 @@ export interface Try {
   readonly options: TryOptions;
   readonly state: StepState;
   readonly context: Context;
+  /** Says that a transfer goes on. */
+  readonly moved: () => void;
 }
 
 /** Progress is told this often at most, ms. */
@@ -72,12 +74,13 @@ export async function runStep(work: Try): Promise<GuestSession> {
 }
 
 /** What transfers take of a try: time, signal, and where to tell how far they are. */
-function transfer({ run, title, context }: Try): Pick<ExecOptions, 'signal' | 'timeoutMs'> & {
+function transfer({ run, title, context, moved }: Try): Pick<ExecOptions, 'signal' | 'timeoutMs'> & {
   onProgress: (done: number, total: number | undefined) => void;
 } {
   let told = performance.now();
   const { signal, timeoutMs } = run;
   const onProgress = (done: number, total: number | undefined): void => {
+    moved();
     const now = performance.now();
     if (now - told < PROGRESS_MS) return;
     told = now;
@@ -105,7 +108,7 @@ async function shell(work: Try, step: ShellStep, run: ExecOptions): Promise<Gues
     return live;
   } finally {
     // The connection may be what failed; the error of the step tells more than that of tidying up.
-    await live.exec(`rm -rf ${quote(folder)}`, { signal: run.signal, timeoutMs: CLEAN_UP_MS }).catch(() => {});
+    await live.exec(`rm -rf ${quote(folder)}`, { signal: work.context.signal, timeoutMs: CLEAN_UP_MS }).catch(() => {});
   }
 }
 

@@ -23,6 +23,8 @@ export interface ExecOptions {
   readonly user?: string | undefined;
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** One of the causes of `signal`: a command that it aborts is ended in the guest too, as one that took too long is. */
+  readonly limit?: AbortSignal | undefined;
   /** Told the text as it comes, secrets masked. */
   readonly onOutput?: ((stream: 'stdout' | 'stderr', text: string) => void) | undefined;
 }
@@ -277,8 +279,8 @@ export class GuestSession implements AsyncDisposable {
   }
 
   /** Identity of the running boot; another one after a restart. */
-  async bootId(): Promise<string> {
-    return (await this.run('cat /proc/sys/kernel/random/boot_id')).stdout.trim();
+  async bootId(signal?: AbortSignal): Promise<string> {
+    return (await this.run('cat /proc/sys/kernel/random/boot_id', { signal })).stdout.trim();
   }
 
   /** Settles when the connection has ended, for whatever reason. */

@@ -5,7 +5,10 @@ interface Common {
   readonly name?: string;
   /** Further tries after one that failed; each is told. @default 0 */
   readonly retries?: number;
-  /** How long one try may take, ms. @default no limit */
+  /**
+   * How long one try may take, ms.
+   * @default as long as something goes on in the guest (`WatchBudgets.stepStallMs`)
+   */
   readonly timeoutMs?: number;
   /** A failure is told and passed over. */
   readonly allowFailure?: boolean;

@@ -2,10 +2,12 @@
 import { isComposeError, ProvisionError } from '../errors.ts';
 import { type Context, inPhase } from '../events.ts';
 import { humanDuration } from '../formats/human.ts';
+import type { GuestWatch } from '../machine/watch-guest.ts';
 import { reboot } from './reboot.ts';
 import { runStep, type StepState } from './run-step.ts';
 import type { ExecOptions, GuestSession } from './session.ts';
-import { type Step, stepTitle } from './step.ts';
+import { type Life, whileMoving } from './stall.ts';
+import { type BreakpointStep, type RebootStep, type Step, stepTitle } from './step.ts';
 
 export { packagesCommand } from './packages.ts';
 export { type Step, stepTitle } from './step.ts';
@@ -29,6 +31,8 @@ export interface StepsOptions {
   readonly rebootMs?: number;
   /** Folder of this host that downloads go under. @default downloads are refused */
   readonly out?: string;
+  /** By which a step in whose guest nothing goes on any more is noticed. @default it may take as long as it likes */
+  readonly watch?: GuestWatch | undefined;
   /** Waits for the operator at a breakpoint. @default it is told and passed */
   readonly onBreakpoint?: (title: string, note: string | undefined, session: GuestSession) => Promise<void>;
   /** Asked when a step has failed: once more, or give up. @default give up */
@@ -40,7 +44,7 @@ const REBOOT_MS = 120_000;
 
 /**
  * Runs the steps one after another and answers the session that is live at the end: a reboot makes a new one.
- * @throws ProvisionError `step.failed`, `step.timeout`, `step.no-disconnect`, `reboot.same-boot`, `ssh.lost`, `upload.…`,
+ * @throws ProvisionError `step.failed`, `step.timeout`, `step.stalled`, `step.no-disconnect`, `reboot.same-boot`, `ssh.lost`, `upload.…`,
  * `download.…`
  */
 export async function runSteps(options: StepsOptions, context: Context): Promise<GuestSession> {
@@ -70,11 +74,12 @@ async function untilItWorks(
     } catch (error) {
       context.signal.throwIfAborted();
       const why = error instanceof Error ? error.message : String(error);
-      if (round < tries && isStepsOwn(error)) {
+      const again = isStepsOwn(error, step);
+      if (round < tries && again) {
         warn(context, title, `try ${round} of ${tries} failed: ${why}`);
         continue;
       }
-      if (step.allowFailure && isStepsOwn(error)) {
+      if (step.allowFailure && again) {
         warn(context, title, `it failed, which the recipe allows: ${why}`);
         return session;
       }
@@ -89,12 +94,12 @@ function warn(context: Context, phase: string, message: string): void {
 }
 
 /** A failure of the step's own, which leaves the guest and the connection as they were. */
-function isStepsOwn(error: unknown): boolean {
-  return isComposeError(error) && /^(step|command|upload|download)\./.test(error.code) && error.code !== LEFT_OPEN;
+function isStepsOwn(error: unknown, step: Step): boolean {
+  if (!isComposeError(error) || !/^(step|command|upload|download)\./.test(error.code)) return false;
+  // The session of a step that was to end it is of no use to another try.
+  const leaves = step.kind === 'reboot' || (step.kind === 'shell' && step.expectDisconnect === true);
+  return error.code !== 'step.no-disconnect' && !(leaves && error.code === 'step.stalled');
 }
-
-/** The session of a step that did not end it as announced is of no use to another try. */
-const LEFT_OPEN = 'step.no-disconnect';
 
 async function once(
   session: GuestSession,
@@ -105,26 +110,46 @@ async function once(
   context: Context,
 ): Promise<GuestSession> {
   const { timeoutMs } = step;
-  if (step.kind === 'reboot') {
-    return reboot(session, options.reconnect, timeoutMs ?? options.rebootMs ?? REBOOT_MS, context.signal);
-  }
   if (step.kind === 'breakpoint') {
     if (options.onBreakpoint === undefined) warn(context, title, 'passed by: nobody is there to go on');
     else await options.onBreakpoint(title, step.note, session);
     return session;
   }
+  return whileMoving({ title, watch: options.watch, timeoutMs }, context, (life) =>
+    step.kind === 'reboot'
+      ? reboot(session, options.reconnect, timeoutMs ?? options.rebootMs ?? REBOOT_MS, life.signal)
+      : timed(session, step, title, options, state, life, context),
+  );
+}
+
+/** A try of a step within its own time. */
+async function timed(
+  session: GuestSession,
+  step: Exclude<Step, RebootStep | BreakpointStep>,
+  title: string,
+  options: StepsOptions,
+  state: StepState,
+  life: Life,
+  context: Context,
+): Promise<GuestSession> {
+  const { timeoutMs } = step;
+  const { signal, stalled, moved } = life;
   const until = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
   const run: ExecOptions = {
     env: options.env ?? {},
-    signal: context.signal,
-    onOutput: (stream, text) => context.emit({ type: 'output', phase: title, stream, text }),
+    signal,
+    limit: stalled,
+    onOutput: (stream, text) => {
+      moved(text);
+      context.emit({ type: 'output', phase: title, stream, text });
+    },
     // What is left of the step's time, whenever it is asked for.
     get timeoutMs() {
       return until === undefined ? undefined : Math.max(1, until - performance.now());
     },
   };
   try {
-    return await runStep({ session, step, title, run, options, state, context });
+    return await runStep({ session, step, title, run, options, state, context, moved });
   } catch (error) {
     if (timeoutMs === undefined || !isComposeError(error) || error.code !== 'command.timeout') throw error;
     const what = `Cannot finish ${title}: it took longer than ${humanDuration(timeoutMs)}`;

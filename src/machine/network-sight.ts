@@ -9,6 +9,8 @@ import type { QmpSession } from './qmp.ts';
 export interface NetworkFacts {
   /** Frames the guest sent of its own accord: without replies to our own knocking. */
   readonly frames: number;
+  /** Those of them that a program at work sends: TCP and pings, and not names, the time, announcements. */
+  readonly work: number;
   readonly dhcpAsked: boolean;
   readonly dhcpGiven: boolean;
   /** The guest uses an address, however it got it. */
@@ -23,6 +25,7 @@ const NETDEV = 'net0';
 const SNAP = 600;
 /** The capture ends at this size: a guest that talks so much has a network. */
 const MOST = 4 * 1024 * 1024;
+const NOTHING = { dhcpAsked: false, dhcpGiven: false, addressUsed: false, port22: 'unknown' };
 const PORT: Partial<Record<GuestFrame, NetworkFacts['port22']>> = {
   'ssh refuses': 'refuses',
   'ssh accepts': 'accepts',
@@ -37,7 +40,7 @@ export class NetworkSight implements AsyncDisposable {
   readonly #qmp: QmpSession;
   readonly #reader = new PcapReader();
   readonly #onFact: (fact: GuestFrame) => void;
-  readonly #facts = { frames: 0, dhcpAsked: false, dhcpGiven: false, addressUsed: false, port22: 'unknown' };
+  readonly #facts = { frames: 0, work: 0, ...NOTHING };
   readonly #path: string;
   #watcher: { close(): void } | undefined;
   #file: number | undefined;
@@ -99,14 +102,16 @@ export class NetworkSight implements AsyncDisposable {
     if (port !== undefined) facts.port22 = port;
     if (kind === 'dhcp asked') facts.dhcpAsked = true;
     if (kind === 'dhcp given') facts.dhcpGiven = true;
-    if (kind === 'address used' || kind === 'traffic' || port !== undefined) facts.addressUsed = true;
-    if (kind === 'other' || kind === 'traffic' || kind === 'dhcp asked') facts.frames++;
+    const sends = kind === 'traffic' || kind === 'work';
+    if (kind === 'address used' || sends || port !== undefined) facts.addressUsed = true;
+    if (kind === 'other' || sends || kind === 'dhcp asked') facts.frames++;
+    if (kind === 'work') facts.work++;
     if (kind !== 'to guest') this.#onFact(kind);
   }
 
   /** Forgets what was seen: the guest starts again. */
   restart(): void {
-    Object.assign(this.#facts, { dhcpAsked: false, dhcpGiven: false, addressUsed: false, port22: 'unknown' });
+    Object.assign(this.#facts, NOTHING);
   }
 
   /** Looks no longer; QEMU, which is about to end, is told nothing. */

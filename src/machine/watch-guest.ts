@@ -1,56 +1,25 @@
 import { MachineError } from '../errors.ts';
+import type { GuestFrame } from '../formats/guest-frame.ts';
 import { type Activity, ActivityProbe, IdleMeter, type Idleness } from './activity.ts';
+import { Follow, type Follower, type Following } from './follow-guest.ts';
 import type { Milestones } from './milestones.ts';
 import { type NetworkFacts, NetworkSight } from './network-sight.ts';
 import type { QmpSession } from './qmp.ts';
 import type { SerialConsole } from './serial.ts';
+import type { Stillness } from './stillness.ts';
+import type { WatchBudgets } from './watch-budgets.ts';
 
-/** How long a guest may do nothing, ms, before something is concluded from it. */
-export interface WatchBudgets {
-  /** A guest that has come up and does nothing for so long will not do more by itself. */
-  readonly quietMs: number;
-  /** A guest that has not come up and does nothing for so long is stuck. */
-  readonly stallMs: number;
-  /** A guest whose processors are busy and which neither reads, writes nor speaks for so long runs in a circle. */
-  readonly spinMs: number;
-  /** A QEMU that leaves a question open for so long does not answer any more. */
-  readonly answerMs: number;
-  /** A machine that nobody waits for, as while its guest is provisioned, is asked so often whether it still answers. */
-  readonly beatMs: number;
-  /** A QEMU that has not opened its control socket, or not said a word on it, for so long hangs. */
-  readonly greetingMs: number;
-}
-
-/**
- * What a guest waits for it waits for in real time, however slow it is: only a part of each budget grows with the time scale
- * of the accelerator. What it computes takes as much longer as the scale says.
- */
-export function watchBudgets(timeScale: number): WatchBudgets {
-  return {
-    quietMs: 6_000 + 400 * timeScale,
-    stallMs: 100_000 + 2_000 * timeScale,
-    spinMs: 30_000 * timeScale + 30_000,
-    answerMs: 10_000,
-    beatMs: 5_000,
-    greetingMs: 15_000,
-  };
-}
+export type { Stillness } from './stillness.ts';
+export { type WatchBudgets, watchBudgets } from './watch-budgets.ts';
 
 /** A first boot that cloud-init has not finished may wait for a server or a lock: its guest is given more time. */
 const CLOUD_INIT_PATIENCE = 6;
 const SAMPLE_MS = 1_000;
+/** After this part of `stepQuietMs` the network of a guest that is followed is looked at too. */
+const CLOSER = 0.25;
 
-/** Why nothing more is to be expected of a guest. */
-export interface Stillness {
-  /** `quiet`: it has come up; `stalled`: it has not; `spinning`: it has not, and its processors are busy. */
-  readonly kind: 'quiet' | 'stalled' | 'spinning';
-  readonly ms: number;
-  readonly network: NetworkFacts | undefined;
-  /** A user the guest says it does not know. */
-  readonly unknownUser: string | undefined;
-  /** For the evidence of an error. */
-  readonly evidence: { readonly reached: string[]; readonly serial: string[]; readonly network: string };
-}
+/** Frames that change nothing about how a guest can be reached. */
+const ORDINARY: readonly GuestFrame[] = ['other', 'traffic', 'work'];
 
 /** Who waits for the guest. */
 export interface GuestWaiter {
@@ -72,6 +41,12 @@ export interface GuestWatch {
   seen(): Stillness;
   /** Begins to look after the guest for `waiter`, until the answer is disposed. */
   attend(waiter: GuestWaiter): Promise<AsyncDisposable>;
+  /**
+   * Tells `follower` when nothing goes on in a guest that is at work for it, until the answer is disposed. What keeps a
+   * connection alive, the time and names a system asks for, and the little an idle processor runs are nothing; TCP is
+   * something, save that from port 22, which what `moved` is told stands for.
+   */
+  follow(follower: Follower): Following;
 }
 
 interface WatchParts {
@@ -91,6 +66,10 @@ export class Watch implements GuestWatch {
   readonly #probe: ActivityProbe;
   readonly #meter = new IdleMeter();
   #sight: NetworkSight | undefined;
+  #looking: Promise<void> | undefined;
+  /** What was counted by the sights before this one. */
+  readonly #counted = { frames: 0, work: 0 };
+  #follow: Follow | undefined;
   #waiter: GuestWaiter | undefined;
   #timer: NodeJS.Timeout | undefined;
   #over = false;
@@ -99,8 +78,16 @@ export class Watch implements GuestWatch {
   constructor(parts: WatchParts) {
     this.#parts = parts;
     const { qmp, pid, serial } = parts;
-    const network = (): number => this.#sight?.facts.frames ?? 0;
-    this.#probe = new ActivityProbe(qmp, pid, () => serial.read, network);
+    this.#probe = new ActivityProbe(
+      qmp,
+      pid,
+      () => serial.read,
+      () => this.#count('frames'),
+    );
+  }
+
+  #count(what: 'frames' | 'work'): number {
+    return this.#counted[what] + (this.#sight?.facts[what] ?? 0);
   }
 
   get milestones(): Milestones {
@@ -108,16 +95,33 @@ export class Watch implements GuestWatch {
   }
 
   /** Begins to look at the network; called before the guest's first instruction, so that nothing is missed. */
-  async look(): Promise<void> {
+  look(): Promise<void> {
+    this.#looking ??= this.#openSight().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #openSight(): Promise<void> {
     const { qmp, runDir, hasNetwork, milestones } = this.#parts;
     if (!hasNetwork || this.#sight !== undefined) return;
-    this.#sight = await NetworkSight.open(qmp, runDir, (fact) => {
+    const sight = await NetworkSight.open(qmp, runDir, (fact) => {
       const facts = this.#sight?.facts;
       if (fact === 'dhcp given') milestones.reach('network', 'DHCP lease');
       else if (facts?.addressUsed) milestones.reach('network');
       if (fact === 'ssh accepts') milestones.reach('ssh port');
-      if (facts !== undefined && fact !== 'other' && fact !== 'traffic') this.#waiter?.onNetwork?.(facts);
+      if (facts !== undefined && !ORDINARY.includes(fact)) this.#waiter?.onNetwork?.(facts);
     });
+    if (this.#over) sight?.close();
+    else this.#sight = sight;
+  }
+
+  async #closeSight(): Promise<void> {
+    const sight = this.#sight;
+    this.#sight = undefined;
+    this.#counted.frames += sight?.facts.frames ?? 0;
+    this.#counted.work += sight?.facts.work ?? 0;
+    await sight?.[Symbol.asyncDispose]();
   }
 
   async attend(waiter: GuestWaiter): Promise<AsyncDisposable> {
@@ -130,8 +134,22 @@ export class Watch implements GuestWatch {
         if (this.#waiter !== waiter) return;
         this.#waiter = undefined;
         this.#next();
-        await this.#sight?.[Symbol.asyncDispose]();
-        this.#sight = undefined;
+        await this.#closeSight();
+      },
+    };
+  }
+
+  follow(follower: Follower): Following {
+    const follow = new Follow(this.#parts.budgets, follower);
+    this.#follow = follow;
+    // Nobody may have waited for this guest yet.
+    if (this.#timer === undefined) this.#next();
+    return {
+      moved: () => follow.moved(),
+      [Symbol.dispose]: () => {
+        if (this.#follow !== follow) return;
+        this.#follow = undefined;
+        if (this.#waiter === undefined) void this.#closeSight();
       },
     };
   }
@@ -142,6 +160,7 @@ export class Watch implements GuestWatch {
     this.#parts.serial.restart();
     this.#sight?.restart();
     this.#meter.restart();
+    this.#follow?.moved();
   }
 
   #next(): void {
@@ -153,15 +172,17 @@ export class Watch implements GuestWatch {
 
   async #look(): Promise<void> {
     const { budgets, serial, fail, name, milestones } = this.#parts;
+    const answerMs = this.#waiter === undefined ? budgets.unattendedAnswerMs : budgets.answerMs;
     let idleness: Idleness;
     try {
-      const sample = await this.#sample(budgets.answerMs / 2);
+      const sample = await this.#sample(answerMs / 2);
+      await this.#followed(sample);
       // What a guest does that nobody waits for is its own affair.
       if (this.#waiter === undefined) return this.#next();
       idleness = this.#meter.take(sample);
     } catch (error) {
       if ((error as { code?: string }).code !== 'qmp.timeout' || this.#over) return;
-      const seconds = Math.round(budgets.answerMs / 1000);
+      const seconds = Math.round(answerMs / 1000);
       fail(
         new MachineError('qemu.unresponsive', `Cannot run ${name}: QEMU has not answered for ${seconds} s`, {
           hint: 'It is stopped or stuck on the host: look at its state, and at the storage its disks are on.',
@@ -179,6 +200,19 @@ export class Watch implements GuestWatch {
     if (concluded || this.#waiter !== waiter) return;
     if (still.kind === 'quiet') return this.#next();
     fail(stalled(name, still));
+  }
+
+  /**
+   * Passes a sample on to who follows the guest. A guest that seems to do nothing is looked at on its network as well: at all
+   * times that would fill the capture's room.
+   */
+  async #followed(sample: Activity): Promise<void> {
+    const follow = this.#follow;
+    if (follow === undefined) return;
+    const idleMs = follow.take({ ...sample, network: this.#count('work') }, (ms) => this.#still('quiet', ms));
+    if (this.#waiter !== undefined || this.#follow !== follow) return;
+    if (idleMs >= this.#parts.budgets.stepQuietMs * CLOSER) await this.look();
+    else await this.#closeSight();
   }
 
   /** Asked a second time when there was no answer: a host that slept wakes with every timer run out. */

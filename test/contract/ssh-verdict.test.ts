@@ -2,47 +2,20 @@ import { expect, test } from 'vitest';
 import { useRunningTime } from '../../fixtures/clock.ts';
 import { answer, type FakeSsh, startFakeSsh } from '../../fixtures/fake-ssh.ts';
 import { settle } from '../../fixtures/fake-ssh-settle.ts';
+import { FakeWatch, SILENT, still } from '../../fixtures/fake-watch.ts';
 import type { ProvisionError } from '../../src/errors.ts';
 import { quietContext } from '../../src/events.ts';
 import { waitForCloudInit } from '../../src/guest/cloud-init.ts';
 import { connectGuest } from '../../src/guest/connect.ts';
 import { generateKeys } from '../../src/guest/keys.ts';
 import { type Facts, loginTimeout, loginVerdict } from '../../src/guest/verdict.ts';
-import { Milestones } from '../../src/machine/milestones.ts';
 import type { NetworkFacts } from '../../src/machine/network-sight.ts';
-import type { GuestWaiter, GuestWatch, Stillness } from '../../src/machine/watch-guest.ts';
+import type { GuestWatch } from '../../src/machine/watch-guest.ts';
 
 useRunningTime();
 
 const user = generateKeys('user');
 const host = generateKeys('host');
-
-const SILENT: NetworkFacts = { frames: 0, dhcpAsked: false, dhcpGiven: false, addressUsed: false, port22: 'unknown' };
-const still = (over: Partial<Stillness> = {}): Stillness => ({
-  kind: 'quiet',
-  ms: 10_000,
-  network: SILENT,
-  unknownUser: undefined,
-  evidence: { reached: ['kernel after 1.0 s'], serial: ['host login: '], network: 'no DHCP request' },
-  ...over,
-});
-
-/** A watch whose guest is still when the test says so. */
-class FakeWatch implements GuestWatch {
-  readonly milestones = new Milestones(() => {});
-  idleMs = 0;
-  waiter: GuestWaiter | undefined;
-  ended = 0;
-
-  seen(): Stillness {
-    return still({ kind: 'stalled' });
-  }
-
-  async attend(waiter: GuestWaiter): Promise<AsyncDisposable> {
-    this.waiter = waiter;
-    return { [Symbol.asyncDispose]: async () => void this.ended++ };
-  }
-}
 
 function connect(port: number, watch: GuestWatch, budgetMs = 20_000): ReturnType<typeof connectGuest> {
   const { privateKey } = user;

@@ -4,15 +4,17 @@ import { answer, type FakeQmp, fakeQmp } from '../../fixtures/fake-qmp.ts';
 import { Milestones } from '../../src/machine/milestones.ts';
 import { QmpSession } from '../../src/machine/qmp.ts';
 import type { SerialConsole } from '../../src/machine/serial.ts';
-import { Watch, watchBudgets } from '../../src/machine/watch-guest.ts';
+import { Watch, type WatchBudgets, watchBudgets } from '../../src/machine/watch-guest.ts';
 
 useRunningTime();
 
 /** A console of a system that has come up, and says nothing more. */
 const UP = { up: true, read: 0, cloudInitRuns: false, unknownUser: undefined, tail: () => ['login:'] };
 
+const ANSWERS = { answerMs: 400, unattendedAnswerMs: 1_000 };
+
 /** The watch of a guest that does nothing, on a QEMU that answers no look from the `silentFrom`th on. */
-async function watchOf(silentFrom: number) {
+async function watchOf(silentFrom: number, over: Partial<WatchBudgets> = {}) {
   let looks = 0;
   const onCommand: FakeQmp['onCommand'] = ({ execute, id }) => {
     if (execute !== 'query-blockstats') return execute === 'query-cpus-fast' ? answer(id, []) : undefined;
@@ -25,7 +27,7 @@ async function watchOf(silentFrom: number) {
   const failure = new Promise<unknown>((resolve) => {
     fail = resolve;
   });
-  const budgets = { ...watchBudgets(1), beatMs: 20, answerMs: 1_000, quietMs: 1, stallMs: 1, spinMs: 1 };
+  const budgets = { ...watchBudgets(1), beatMs: 20, ...ANSWERS, quietMs: 1, stallMs: 1, spinMs: 1, ...over };
   const serial = UP as unknown as SerialConsole;
   const common = { name: 'guest', runDir: '', hasNetwork: false, pid: process.pid };
   const watch = new Watch({ ...common, qmp, serial, budgets, milestones: new Milestones(() => {}), fail });
@@ -47,6 +49,8 @@ test('a QEMU that falls silent when nobody waits for its guest any more is notic
   // Idle as it is: that nobody waits for.
   expect(await watched.failure).toMatchObject({
     code: 'qemu.unresponsive',
+    // Longer than where somebody waits.
+    message: expect.stringContaining('for 1 s'),
     evidence: { serial: ['login:'] },
   });
   // Asked twice before it was given up.
@@ -64,4 +68,44 @@ test('once the watch is over nothing more is asked', async () => {
   const after = looks();
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(looks()).toBe(after);
+});
+
+test('a QEMU that falls silent while somebody waits for its guest is given up sooner', async () => {
+  await using watched = await watchOf(1, { ...ANSWERS, unattendedAnswerMs: 600_000 });
+  await watched.watch.attend({});
+  expect(await watched.failure).toMatchObject({
+    code: 'qemu.unresponsive',
+    message: expect.stringContaining('for 0 s'),
+  });
+});
+
+test('who follows a guest is told once that it is quiet, and once that nothing goes on any more', async () => {
+  await using watched = await watchOf(Number.POSITIVE_INFINITY, { stepQuietMs: 200, stepStallMs: 400 });
+  const told: string[] = [];
+  using _following = watched.watch.follow({
+    onQuiet: ({ ms }) => told.push(`quiet ${ms >= 200}`),
+    onStall: ({ ms, evidence }) => told.push(`stalled ${ms >= 400} ${evidence.serial}`),
+  });
+  await expect.poll(() => told.length, { interval: 5 }).toBe(2);
+  const { looks } = watched;
+  const now = looks();
+  await expect.poll(looks, { interval: 5 }).toBeGreaterThan(now + 30);
+  expect(told).toEqual(['quiet true', 'stalled true login:']);
+});
+
+test('progress the machine does not show begins the count anew, and the end of following ends it', async () => {
+  await using watched = await watchOf(Number.POSITIVE_INFINITY, { stepQuietMs: 150, stepStallMs: 400 });
+  const { looks } = watched;
+  const told: string[] = [];
+  const following = watched.watch.follow({ onQuiet: () => told.push('quiet'), onStall: () => told.push('stalled') });
+  await expect.poll(() => told, { interval: 5 }).toEqual(['quiet']);
+  for (const until of [looks() + 10, looks() + 20, looks() + 30]) {
+    following.moved();
+    await expect.poll(looks, { interval: 5 }).toBeGreaterThan(until);
+  }
+  expect(told).not.toContain('stalled');
+  following[Symbol.dispose]();
+  const [before, now] = [told.length, looks()];
+  await expect.poll(looks, { interval: 5 }).toBeGreaterThan(now + 40);
+  expect(told.length).toBe(before);
 });

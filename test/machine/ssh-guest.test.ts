@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sshGuest } from '../../fixtures/ssh-guest.ts';
-import { quietContext } from '../../src/events.ts';
+import { type ComposeEvent, quietContext } from '../../src/events.ts';
+import type { Keepalive } from '../../src/guest/attempt.ts';
 import { connectGuest } from '../../src/guest/connect.ts';
 import { download } from '../../src/guest/download.ts';
 import { generateKeys } from '../../src/guest/keys.ts';
 import { putFile } from '../../src/guest/put-file.ts';
 import type { GuestSession } from '../../src/guest/session.ts';
-import { runSteps } from '../../src/guest/steps.ts';
+import { runSteps, type Step } from '../../src/guest/steps.ts';
 import { uploadPath } from '../../src/guest/upload.ts';
 import { type RunningMachine, startMachine } from '../../src/machine/start.ts';
 
@@ -35,7 +36,7 @@ async function start(memory: number): Promise<RunningMachine> {
   return startMachine(spec, { runDir: folder, policy: 'tcg' }, quietContext());
 }
 
-function logIn(machine: RunningMachine): Promise<GuestSession> {
+function logIn(machine: RunningMachine, keepalive?: Keepalive): Promise<GuestSession> {
   const { host: address, port } = machine.ssh ?? { host: '', port: 0 };
   return connectGuest(
     {
@@ -45,6 +46,7 @@ function logIn(machine: RunningMachine): Promise<GuestSession> {
       privateKey: user.privateKey,
       hostKey: host.publicKey,
       budgetMs: 120_000,
+      keepalive,
       failure: machine.failure,
       transcript: join(folder, 'ssh.log'),
     },
@@ -141,6 +143,40 @@ test(
     const stopped = await machine.shutdown({ ask, budgetMs: 60_000 });
     expect(stopped.reason).toBe('guest-shutdown');
     await session[Symbol.asyncDispose]();
+  },
+  LONG,
+);
+
+test(
+  'a real guest whose step waits for what never comes: told of, then step.stalled, whatever keeps the connection alive',
+  async () => {
+    const spec = await sshGuest(folder, { hostKey: host, authorizedKey: user.publicKey, memory: 160 * MIB });
+    const budgets = { beatMs: 250, stepQuietMs: 2_000, stepStallMs: 5_000 };
+    await using machine = await startMachine(spec, { runDir: folder, policy: 'tcg', budgets }, quietContext());
+    await using session = await logIn(machine, { intervalMs: 700, countMax: 100 });
+    const events: ComposeEvent[] = [];
+    const steps: readonly Step[] = [
+      // Longer than the budget, and not still: output alone, connections that are refused alone.
+      { kind: 'shell', script: 'for i in 1 2 3 4 5 6 7; do echo $i; sleep 1; done' },
+      {
+        kind: 'shell',
+        script: 'for i in 1 2 3 4 5 6 7; do nc -w 1 10.0.2.2 1 </dev/null >/dev/null 2>&1 || sleep 1; done',
+      },
+      { kind: 'shell', name: 'ask', script: 'echo "Which one?"; read -r x </dev/console' },
+    ];
+    const ran = runSteps(
+      { session, reconnect: () => logIn(machine), steps, watch: machine.watch },
+      { emit: (event) => events.push(event), signal: AbortSignal.timeout(90_000) },
+    );
+    await expect(ran).rejects.toMatchObject({
+      code: 'step.stalled',
+      message: expect.stringContaining('step 3: ask'),
+      evidence: { lastOutput: 'Which one?' },
+    });
+    const told = events.filter((event) => event.type === 'log').map(({ phase }) => phase);
+    expect(told).toEqual(['step 3: ask']);
+    // Ended in the guest, which is as well as before.
+    expect((await session.run('ps | grep -c "[/]script" || :')).stdout.trim()).toBe('0');
   },
   LONG,
 );
