@@ -235,6 +235,7 @@ async function provisionGuest(
         reconnect: login,
         steps: planned.steps,
         watch: machine.watch,
+        timeScale: machine.accelerator.timeScale,
         env: proxyEnvironment(proxy),
         out: resolve(options.out),
         onBreakpoint: (title, note) => policy.breakpoint(title, note, way),

@@ -22,7 +22,8 @@ export interface StepState {
 /** What a try takes of its surroundings; see `StepsOptions`. */
 export interface TryOptions {
   readonly reconnect: () => Promise<GuestSession>;
-  readonly rebootMs?: number;
+  /** How long a connection may take to end that a step says it ends, ms. */
+  readonly rebootMs: number;
   readonly out?: string;
 }
 
@@ -41,8 +42,6 @@ export interface Try {
 /** Progress is told this often at most, ms. */
 const PROGRESS_MS = 250;
 const CLEAN_UP_MS = 30_000;
-/** How long a connection may take to end that a step says it ends, ms. */
-const DISCONNECT_MS = 120_000;
 
 /** Does the step and answers the session that is live after it. */
 export async function runStep(work: Try): Promise<GuestSession> {
@@ -123,7 +122,7 @@ async function untilDisconnect(
   const result = await session.attempt(command, exec);
   if (result.how !== 'lost') {
     must(title, result, step.exitCodes);
-    const limit = deadline(exec.timeoutMs ?? options.rebootMs ?? DISCONNECT_MS);
+    const limit = deadline(exec.timeoutMs ?? options.rebootMs);
     if (!(await endOf(session, AbortSignal.any([limit, ...(exec.signal ? [exec.signal] : [])])))) {
       exec.signal?.throwIfAborted();
       throw new ProvisionError('step.no-disconnect', `Cannot finish ${title}: it did not end the connection`, {

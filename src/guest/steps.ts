@@ -27,8 +27,10 @@ export interface StepsOptions {
   readonly steps: readonly Step[];
   /** Environment of every command: the proxy. */
   readonly env?: Readonly<Record<string, string>>;
-  /** How long a guest may take to go down, ms. @default 120000 */
-  readonly rebootMs?: number;
+  /** How long a guest may take to go down, or a step to end the connection it says it ends, ms. @default 120000, scaled */
+  readonly rebootMs?: number | undefined;
+  /** How many times longer than under KVM a guest may take (`Accelerator.timeScale`). @default 1 */
+  readonly timeScale?: number | undefined;
   /** Folder of this host that downloads go under. @default downloads are refused */
   readonly out?: string;
   /** By which a step in whose guest nothing goes on any more is noticed. @default it may take as long as it likes */
@@ -39,7 +41,7 @@ export interface StepsOptions {
   readonly onFailure?: (failure: StepFailure) => Promise<'retry' | 'fail'>;
 }
 
-/** How long a guest may take to go down for a restart. */
+/** How long a guest may take to go down for a restart, or a connection to end that a step says it ends, under KVM. */
 const REBOOT_MS = 120_000;
 
 /**
@@ -49,21 +51,26 @@ const REBOOT_MS = 120_000;
  */
 export async function runSteps(options: StepsOptions, context: Context): Promise<GuestSession> {
   let { session } = options;
+  const rebootMs = options.rebootMs ?? REBOOT_MS * (options.timeScale ?? 1);
+  const surroundings = { ...options, rebootMs };
   const state = { updated: false };
   for (const [index, step] of options.steps.entries()) {
     const title = stepTitle(step, index);
-    session = await inPhase(context, title, () => untilItWorks(session, step, title, options, state, context));
+    session = await inPhase(context, title, () => untilItWorks(session, step, title, surroundings, state, context));
     // Any other step may have added a package source.
     state.updated = step.kind === 'packages';
   }
   return session;
 }
 
+/** The options, all budgets settled. */
+type Surroundings = StepsOptions & { readonly rebootMs: number };
+
 async function untilItWorks(
   session: GuestSession,
   step: Step,
   title: string,
-  options: StepsOptions,
+  options: Surroundings,
   state: StepState,
   context: Context,
 ): Promise<GuestSession> {
@@ -105,7 +112,7 @@ async function once(
   session: GuestSession,
   step: Step,
   title: string,
-  options: StepsOptions,
+  options: Surroundings,
   state: StepState,
   context: Context,
 ): Promise<GuestSession> {
@@ -117,7 +124,7 @@ async function once(
   }
   return whileMoving({ title, watch: options.watch, timeoutMs }, context, (life) =>
     step.kind === 'reboot'
-      ? reboot(session, options.reconnect, timeoutMs ?? options.rebootMs ?? REBOOT_MS, life.signal)
+      ? reboot(session, options.reconnect, timeoutMs ?? options.rebootMs, life.signal)
       : timed(session, step, title, options, state, life, context),
   );
 }
@@ -127,7 +134,7 @@ async function timed(
   session: GuestSession,
   step: Exclude<Step, RebootStep | BreakpointStep>,
   title: string,
-  options: StepsOptions,
+  options: Surroundings,
   state: StepState,
   life: Life,
   context: Context,

@@ -101,3 +101,20 @@ test('one that says so and leaves the connection as it is fails', async () => {
   const { ended } = await runIn(guest, [{ ...SHELL, expectDisconnect: true, retries: 3 }], { budgetMs: 600 });
   expect(ended).toMatchObject({ how: 'rejected', error: { code: 'step.no-disconnect' } });
 });
+
+test.each([
+  ['a restart', { kind: 'reboot' }, 'reboot.same-boot'],
+  ['a step that says it ends the connection', { ...SHELL, expectDisconnect: true }, 'step.no-disconnect'],
+] as const)('what %s may take grows with the time scale of the accelerator', async (_, step, code) => {
+  const boot = randomUUID();
+  await using guest = await guestOf([[/boot_id/, ({ channel }) => answer(channel, 0, `${boot}\n`)]]);
+  const took = async (timeScale: number): Promise<number> => {
+    const start = process.hrtime.bigint();
+    const { ended } = await runIn(guest, [step], { timeScale });
+    expect(ended).toMatchObject({ how: 'rejected', error: { code } });
+    return Number(process.hrtime.bigint() - start) / 1e6;
+  };
+  // Two minutes at a scale of 1, for which nobody waits here.
+  await took(0.001);
+  expect(await took(0.015)).toBeGreaterThan(1_800);
+});
