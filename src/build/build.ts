@@ -21,11 +21,11 @@ import { run } from '../host/process.ts';
 import { reapPath } from '../host/reaper.ts';
 import type { AcceleratorPolicy } from '../machine/accelerator.ts';
 import { restoreFirmware } from '../machine/kept-firmware.ts';
-import type { MachineSpec } from '../machine/spec.ts';
 import { type RunningMachine, startMachine } from '../machine/start.ts';
 import type { View, ViewKind } from '../machine/view.ts';
 import { type PackResult, pack } from '../pack/pack.ts';
 import { checkTuning, type PackTuning, packTuning } from '../pack/pack-options.ts';
+import { imageMachine } from '../recipe/image-machine.ts';
 import { artifactName, type Plan, type PlanOptions, plan } from '../recipe/plan.ts';
 import { buildSeedFiles, writeNoCloud } from '../seed/nocloud.ts';
 import { acquire } from './acquire.ts';
@@ -170,17 +170,7 @@ async function provision(work: Provision, context: Context): Promise<GuestRecord
     });
     await writeNoCloud(seed, files);
   });
-  const { disk: _, ...machineFields } = planned.machine;
-  const spec: MachineSpec = {
-    name: planned.recipe,
-    arch: planned.arch,
-    ...machineFields,
-    ssh: true,
-    disks: [
-      { path: disk, format: 'qcow2', scratch: true },
-      { path: seed, format: 'raw', readOnly: true },
-    ],
-  };
+  const spec = imageMachine(planned.recipe, planned.arch, planned.machine, disk, seed);
   await writeRunRecord(runDir, { recipe: planned.recipe, user: planned.user, spec }, { user: userKey, host: hostKey });
   const firmware = base.firmware && (await restoreFirmware(base.firmware, runDir));
   await using machine = await inPhase(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Context } from '../events.ts';
 import { liftFromIso } from '../machine/installer-media.ts';
 import type { MachineDisk, MachineSpec } from '../machine/spec.ts';
+import { imageDisk } from '../recipe/image-machine.ts';
 import type { Plan } from '../recipe/plan.ts';
 import { ANSWERS_URL, type PlannedInstaller, VOLUME } from '../recipe/plan-installer.ts';
 import { appendToInitrd } from '../seed/initrd.ts';
@@ -67,7 +68,7 @@ export async function installerMachine(
     }
     kernel = { image: image.path, initrd: whole, append: filled(named(source.append, volume)) };
   }
-  const { disk: _, memory: __, ...machine } = plan.machine;
+  const { disk: _, memory: __, diskInterface, ...machine } = plan.machine;
   const spec: MachineSpec = {
     name: `${plan.recipe}-installer`,
     arch: plan.arch,
@@ -75,11 +76,7 @@ export async function installerMachine(
     memory: source.memory,
     ssh: false,
     network: source.network ? 'user' : 'none',
-    disks: [
-      { path: disk, format: 'qcow2', scratch: true },
-      { path: medium, format: 'raw', readOnly: true, ...drive },
-      ...volumes,
-    ],
+    disks: [imageDisk(disk, diskInterface), { path: medium, format: 'raw', readOnly: true, ...drive }, ...volumes],
     ...(kernel !== undefined && { kernel }),
   };
   return { spec, keys: source.keys === undefined ? undefined : filled(source.keys), files: made };

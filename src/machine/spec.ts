@@ -2,7 +2,9 @@ import { UsageError } from '../errors.ts';
 import type { Arch } from './arch.ts';
 import { BOARDS, type NicModel } from './board.ts';
 
-export type DiskInterface = 'virtio' | 'scsi' | 'sata' | 'nvme' | 'usb';
+/** By the names recipes use; every board has them all. */
+export const DISK_INTERFACES = ['virtio', 'scsi', 'sata', 'nvme', 'usb'] as const;
+export type DiskInterface = (typeof DISK_INTERFACES)[number];
 
 /** A disk or a medium. */
 export interface MachineDisk {

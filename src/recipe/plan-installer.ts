@@ -6,6 +6,7 @@ import type { Arch } from '../machine/arch.ts';
 import { BOARDS } from '../machine/board.ts';
 import { parseKeys } from '../machine/key-grammar.ts';
 import type { LayoutName } from '../machine/keys-layouts.ts';
+import type { DiskInterface } from '../machine/spec.ts';
 import type { AnswerInputs, AnswerLanguage } from './answer-inputs.ts';
 import { answerProblems, customProblems, type FileProblem, refuseErrors } from './answer-problems.ts';
 import { parseDuration } from './duration.ts';
@@ -57,13 +58,17 @@ interface Wanted {
   readonly release: { readonly family: string; readonly version: string };
   /** Is told what is wrong with the answers. @default errors are thrown */
   readonly onProblems?: ((problems: readonly FileProblem[]) => void) | undefined;
-  readonly machine: { readonly memory: number; readonly secureBoot: boolean };
+  readonly machine: {
+    readonly memory: number;
+    readonly secureBoot: boolean;
+    readonly diskInterface?: DiskInterface | undefined;
+  };
 }
 
 /**
  * @param source of the recipe, variables in its own texts replaced
  * @throws RecipeError `installer.iso`, `installer.checksum`, `installer.file-name`, `installer.secure-boot`,
- *   `installer.answers`, `installer.media`, `recipe.custom`, `answers.invalid`, and those of `seedVolume`; UsageError `typing.syntax`
+ *   `installer.answers`, `installer.media`, `installer.disk-name`, `recipe.custom`, `answers.invalid`, and those of `seedVolume`; UsageError `typing.syntax`
  */
 export function planInstaller(source: InstallerSource, wanted: Wanted): PlannedInstaller {
   const { machine, custom, inputs } = wanted;
@@ -95,6 +100,11 @@ export function planInstaller(source: InstallerSource, wanted: Wanted): PlannedI
     const file = given.get(name);
     return typeof file === 'string' ? file : undefined;
   };
+  checkDiskName(recipe, machine.diskInterface, [
+    source.append,
+    keys,
+    ...answers.flatMap(({ files }) => files.map(({ content }) => content)),
+  ]);
   onProblems(answerProblems({ answers, language: source.language, target, from }));
   const served = answers.filter(({ on }) => on === 'http');
   const initrds = answers.filter(({ on }) => on === 'initrd');
@@ -127,6 +137,24 @@ export function planInstaller(source: InstallerSource, wanted: Wanted): PlannedI
     memory: source.memory === undefined ? machine.memory : (parseSize(source.memory) ?? 0),
     network,
   };
+}
+
+/** Name of a disk by its interface, as Linux has it. */
+const DISK_NAMES = { scsi: 'sda', sata: 'sda', usb: 'sda', nvme: 'nvme0n1' } as const;
+
+/** @throws RecipeError `installer.disk-name` where what the installer is told names a virtio disk, and it finds another */
+function checkDiskName(
+  recipe: string,
+  diskInterface: DiskInterface | undefined,
+  texts: readonly (string | undefined)[],
+): void {
+  if (diskInterface === undefined || diskInterface === 'virtio') return;
+  const named = texts.map((text) => /\bvd[a-z]\d*\b/.exec(text ?? '')?.[0]).find((name) => name !== undefined);
+  if (named === undefined) return;
+  const why = `its installer is told of the disk ${named}, and on ${diskInterface} there is none of that name`;
+  throw new RecipeError('installer.disk-name', `Cannot plan ${recipe}: ${why}`, {
+    hint: `Leave disk_interface out, or name the disk ${DISK_NAMES[diskInterface]} in the answers.`,
+  });
 }
 
 /** Whether a medium has to be downloaded. */

@@ -9,9 +9,10 @@ import type { MaasEntry } from '../pack/records.ts';
 import { allowsOf, offOf, type VerifySettings } from '../verify/settings.ts';
 import { customFlag } from './answer-inputs.ts';
 import type { FileProblem } from './answer-problems.ts';
+import type { PlannedMachine } from './image-machine.ts';
 import { loadRecipe } from './load.ts';
 import { checkMaas } from './maas-rules.ts';
-import { type MachineOptions, machineOptions } from './machine-options.ts';
+import { machineOptions } from './machine-options.ts';
 import { chooseLayout, flatten, layoutNames } from './overlay.ts';
 import { type PlannedCloudImage, planCloudImage } from './plan-cloudimg.ts';
 import { type PlannedInstaller, planInstaller } from './plan-installer.ts';
@@ -79,12 +80,7 @@ export interface Plan {
   /** Tests and pages of compose behind the grade. */
   readonly evidence: readonly string[];
   readonly source: PlannedSource;
-  readonly machine: {
-    readonly memory: number;
-    readonly cpus: number;
-    readonly disk: number;
-    readonly firmware: 'uefi' | 'bios';
-  } & MachineOptions;
+  readonly machine: PlannedMachine;
   readonly user: string;
   readonly steps: readonly Step[];
   /** What is taken out of the image, beside what every seal takes out. */
@@ -253,7 +249,7 @@ function planSource(
     return planCloudImage(cloudimg, { recipe: recipe.name, image, mediumLater });
   }
   if (kind === 'installer' && installer !== undefined) {
-    const { firmware, secure_boot: secureBoot = false } = recipe.machine;
+    const { firmware, secure_boot: secureBoot = false, disk_interface: diskInterface } = recipe.machine;
     const inputs = {
       recipe: recipe.name,
       arch,
@@ -265,7 +261,7 @@ function planSource(
       proxy: proxyForGuest(proxyFromEnvironment(env ?? {})).http,
     };
     const release = { family: recipe.family, version: recipe.version };
-    const machine = { memory, secureBoot };
+    const machine = { memory, secureBoot, diskInterface };
     return planInstaller(installer, {
       inputs,
       iso,

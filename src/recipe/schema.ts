@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ARCHITECTURES } from '../machine/arch.ts';
 import { NIC_MODELS } from '../machine/board.ts';
+import { DISK_INTERFACES } from '../machine/spec.ts';
 import { FILE_TYPES, type FileType } from '../pack/filetypes.ts';
 import { answerCode, answerData, installerOf, pattern } from './installer-schema.ts';
 import { partOf } from './parts.ts';
@@ -46,6 +47,7 @@ const machine = z.strictObject({
   tpm: z.boolean().optional().describe('a TPM 2.0, emulated by swtpm'),
   cpu_model: text.optional().describe("QEMU's CPU model; the host's own, or a named one under emulation"),
   machine_type: text.optional().describe("QEMU's machine type; q35 or virt"),
+  disk_interface: z.enum(DISK_INTERFACES).optional().describe("of the image's disk; virtio"),
   topology: z
     .strictObject({
       sockets: z.number().int().min(1),

@@ -18,7 +18,7 @@ export function planText(plan: Plan, entry?: string, differs: readonly Differenc
       ['source', from],
       [
         'machine',
-        `${humanSize(machine.memory)} memory, ${machine.cpus} cpus, ${humanSize(machine.disk)} disk, ${machine.firmware}`,
+        `${humanSize(machine.memory)} memory, ${machine.cpus} cpus, ${humanSize(machine.disk)} disk${onInterface(machine)}, ${machine.firmware}`,
       ],
       ['login', `${plan.user}, with a key made for the build`],
     ]),
@@ -61,4 +61,8 @@ function describeStep(step: Plan['steps'][number]): string {
     default:
       return '';
   }
+}
+
+function onInterface({ diskInterface }: Plan['machine']): string {
+  return diskInterface === undefined ? '' : ` on ${diskInterface}`;
 }

@@ -2,11 +2,13 @@ import { expect, test } from 'vitest';
 import { packageRoot } from '../../src/host/built-module.ts';
 import { ARCHITECTURES } from '../../src/machine/arch.ts';
 import { type MachineRun, machineArgv } from '../../src/machine/argv.ts';
+import { diskArgv } from '../../src/machine/argv-disks.ts';
 import { boundForwards } from '../../src/machine/argv-network.ts';
 import { joinOptions, readOptions } from '../../src/machine/argv-options.ts';
 import { BOARDS, descriptorMachine } from '../../src/machine/board.ts';
 import type { Firmware } from '../../src/machine/firmware.ts';
-import type { MachineSpec } from '../../src/machine/spec.ts';
+import { DISK_INTERFACES, type MachineSpec } from '../../src/machine/spec.ts';
+import { imageMachine } from '../../src/recipe/image-machine.ts';
 
 const MIB = 1024 * 1024;
 
@@ -99,6 +101,22 @@ test('the arguments of a machine with everything, arm64', async () => {
   const argv = argvOf({ ...EVERYTHING, arch: 'arm64' }, { ...SECURE, firmware });
   await expect(`${lines(argv)}\n`).toMatchFileSnapshot('golden/argv-everything-arm64.txt');
 });
+
+test.each(ARCHITECTURES)(
+  'the arguments of the disk of an image and of its seed on each interface, %s',
+  async (arch) => {
+    const machine = { memory: 1536 * MIB, cpus: 2, disk: 0, firmware: 'uefi' } as const;
+    const texts = [undefined, ...DISK_INTERFACES].map((diskInterface) => {
+      const planned = { ...machine, ...(diskInterface && { diskInterface }) };
+      const spec = imageMachine('golden', arch, planned, '/run/disk.qcow2', '/run/seed.iso');
+      return `# ${diskInterface ?? 'none given'}\n${lines(diskArgv(spec))}\n${needsController(machineArgv(spec, runOf(spec)))}`;
+    });
+    await expect(texts.join('\n')).toMatchFileSnapshot(`golden/argv-disk-interfaces-${arch}.txt`);
+  },
+);
+
+/** The USB controller is not a disk's alone. */
+const needsController = (argv: readonly string[]): string => (argv.includes('qemu-xhci,id=usb') ? '# and xhci\n' : '');
 
 const FORMS: readonly (readonly [what: string, spec: Partial<MachineSpec>, has: string, hasNot?: string])[] = [
   ['no network is a legal machine', { ssh: false }, '-smp 2', '-netdev'],

@@ -1,7 +1,10 @@
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { installerMachine } from '../../src/build/installer-machine.ts';
+import { quietContext } from '../../src/events.ts';
 import { packageRoot } from '../../src/host/built-module.ts';
 import { plan } from '../../src/recipe/plan.ts';
 import { planText } from '../../src/recipe/text.ts';
@@ -134,4 +137,49 @@ test('the example of docs/installers.md is a recipe that can be planned', async 
   await writeFile(join(folder, 'ks.cfg'), 'text\nrootpw --iscrypted $' + '{root_password}\n%packages\n@core\n%end\n');
   expect(() => plan({ recipe: path })).toThrow(expect.objectContaining({ code: 'installer.iso' }));
   expect(plan({ recipe: path, iso: 'rhel-9.4-x86_64-dvd.iso' }).source).toMatchObject({ kind: 'installer' });
+});
+
+async function onInterface(diskInterface: string, installer: string): Promise<string> {
+  const base = await recipe(installer);
+  const path = join(folder, `${diskInterface}-${Math.abs(hash(installer))}.yaml`);
+  await writeFile(path, `extends: ${base}\nname: other-disk\nmachine: { disk_interface: ${diskInterface} }\n`);
+  return path;
+}
+
+test('the installer has its disk on the interface of the image, its media on theirs', async () => {
+  const path = await onInterface('nvme', 'iso: a.iso\nboot: media\nmedia_interface: usb');
+  const planned = plan({ recipe: path });
+  if (planned.source.kind !== 'installer') throw new Error(planned.source.kind);
+  const places = { medium: '/a.iso', volume: 'A', disk: '/run/disk.qcow2', runDir: folder, answersUrl: undefined };
+  const { spec } = await installerMachine(planned, planned.source, places, quietContext());
+  expect(spec.disks).toEqual([
+    { path: '/run/disk.qcow2', format: 'qcow2', scratch: true, interface: 'nvme' },
+    { path: '/a.iso', format: 'raw', readOnly: true, media: 'cdrom', interface: 'usb' },
+  ]);
+  expect(spec).not.toHaveProperty('diskInterface');
+});
+
+test.each([
+  ['sata', 'inst.text rd.disk=/dev/vda2', 'vda2', 'sda'],
+  ['nvme', 'ks.device=vda', 'vda', 'nvme0n1'],
+])(
+  'an installer on %s that is told of a virtio disk (%s) is refused in plain words',
+  async (kind, append, name, right) => {
+    const path = await onInterface(kind, `iso: a.iso\nappend: ${append}`);
+    expect(() => plan({ recipe: path })).toThrow(
+      expect.objectContaining({
+        code: 'installer.disk-name',
+        message: `Cannot plan other-disk: its installer is told of the disk ${name}, and on ${kind} there is none of that name`,
+        hint: expect.stringContaining(`name the disk ${right}`),
+      }),
+    );
+  },
+);
+
+test('answers of the catalogue that name a virtio disk are refused with another one', () => {
+  const path = join(folder, 'sata-rocky.yaml');
+  writeFileSync(path, 'extends: rocky-9\nname: sata-rocky\nmachine: { disk_interface: sata }\n');
+  expect(() => plan({ recipe: path, mediumLater: true, source: 'installer' })).toThrow(
+    expect.objectContaining({ code: 'installer.disk-name' }),
+  );
 });

@@ -7,6 +7,7 @@ import { parseSize } from '../../src/formats/human.ts';
 import { loadRecipe } from '../../src/recipe/load.ts';
 import { plan } from '../../src/recipe/plan.ts';
 import { distance, nearest } from '../../src/recipe/suggest.ts';
+import { planText } from '../../src/recipe/text.ts';
 
 let folder = '';
 beforeAll(async () => {
@@ -148,6 +149,7 @@ const MACHINES: readonly (readonly [machine: string, code: string, arch: string]
   ['{ extra_args: [-netdev, "user,id=n,hostfwd=tcp::22-:22"] }', 'machine.extra-args', 'amd64'],
   ['{ topology: { sockets: 1, cores: 1, threads: 1 } }', 'machine.topology', 'amd64'],
   ['{ nic: vmxnet3 }', 'machine.nic', 'arm64'],
+  ['{ disk_interface: ide }', 'recipe.invalid', 'amd64'],
 ];
 
 test.each(MACHINES)('the machine %s is refused when it is planned: %s', async (machine, code, arch) => {
@@ -167,4 +169,12 @@ test('options of the machine are planned', async () => {
     video: 'virtio',
     extraArgs: ['-device', 'edu'],
   });
+});
+
+test('the interface of the disk is planned, and printed where it is not the usual one', async () => {
+  const path = await file('nvme.yaml', 'extends: debian-12\nname: m\nmachine: { disk_interface: nvme }\n');
+  const planned = plan({ recipe: path });
+  expect(planned.machine.diskInterface).toBe('nvme');
+  expect(planText(planned)).toMatch(/^machine .* disk on nvme, uefi$/m);
+  expect(planText(plan({ recipe: 'debian-12' }))).toMatch(/^machine .* disk, uefi$/m);
 });
