@@ -85,7 +85,7 @@ async function inGuest(
     (started) => `${started.accelerator.kind}, QEMU ${started.qemuVersion}`,
   );
   if (machine.view !== undefined) options.onView?.(machine.view);
-  const { ssh, failure, accelerator } = machine;
+  const { ssh, failure, accelerator, watch } = machine;
   const login = (): Promise<GuestSession> =>
     connectGuest(
       {
@@ -97,6 +97,7 @@ async function inGuest(
         budgetMs: LOGIN_MS * accelerator.timeScale,
         keepalive: keepaliveFor(accelerator.timeScale),
         failure,
+        watch,
         transcript: join(logs, 'ssh.log'),
       },
       context,

@@ -24,7 +24,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 /** A run folder as a build that failed leaves it. */
-async function failedRun(): Promise<string> {
+async function failedRun(authorized?: string): Promise<string> {
   const user = generateKeys('user');
   const host = generateKeys('host');
   const raw = join(folder, 'base.raw');
@@ -34,7 +34,7 @@ async function failedRun(): Promise<string> {
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', raw, '-F', 'raw', disk]);
   const spec = await sshGuest(folder, {
     hostKey: host,
-    authorizedKey: user.publicKey,
+    authorizedKey: authorized ?? user.publicKey,
     memory: 160 * 1024 * 1024,
     disks: [{ path: disk, format: 'qcow2', scratch: true }],
   });
@@ -82,6 +82,15 @@ test(
   },
   LONG,
 );
+
+test('a guest that cannot be logged into any more is told of once it is still, long before the time of a login is up', async () => {
+  const run = await failedRun(generateKeys('another').publicKey);
+  const debugged = debugRun({ run, accelerator: 'tcg', work: async () => {} }, quietContext());
+  await expect(debugged).rejects.toMatchObject({
+    code: 'ssh.auth-refused',
+    message: expect.stringContaining('(idle for '),
+  });
+}, 120_000);
 
 test('what cannot be booted again says why', async () => {
   const attempt = (run: string): Promise<unknown> =>
