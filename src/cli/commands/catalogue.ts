@@ -46,7 +46,7 @@ export const show: Verb<{ recipe: string }> = {
   },
 };
 
-type PlanFlags = Omit<RecipeFlags, 'recipe'> & { recipe: string | undefined; all: boolean };
+type PlanFlags = Omit<RecipeFlags, 'recipe'> & { recipe: string | undefined; all: boolean; argv: boolean };
 
 export const planVerb: Verb<PlanFlags> = {
   command: 'plan [recipe]',
@@ -55,14 +55,20 @@ export const planVerb: Verb<PlanFlags> = {
     ['plan debian-12', 'sources, steps, artifacts'],
     ['plan debian-12 --arch arm64 --set packages=vim,tmux', 'and what sets it apart from the default'],
     ['plan ./web-node.yaml --set mirror=http://mirror.example/debian --json', 'a recipe of your own, as JSON'],
+    ['plan ./web-node.yaml --argv', 'and the QEMU command of its guest on this host'],
     ['plan --all --json', 'every plan of the catalogue, one a line'],
   ],
   options: (yargs) =>
     recipeFlags(yargs).options({
       recipe: { demandOption: false },
       all: { type: 'boolean', default: false, describe: 'every entry, architecture, layout and source' },
+      argv: {
+        type: 'boolean',
+        default: false,
+        describe: 'also the QEMU command of the guest it is provisioned in, with the accelerator of this host',
+      },
     }) as unknown as Argv<PlanFlags & GlobalOptions>,
-  run: async ({ recipe, all, ...flags }) => {
+  run: async ({ recipe, all, argv, ...flags }) => {
     if (all) {
       const { planText } = await import('../../recipe/text.ts');
       const { everyPlan } = await import('../../recipe/every-plan.ts');
@@ -75,7 +81,11 @@ export const planVerb: Verb<PlanFlags> = {
         hint: 'compose plan NAME; compose list shows the names, --all plans them all.',
       });
     }
-    return planAnswer(recipe, planOptions({ ...flags, recipe }));
+    const answer = await planAnswer(recipe, planOptions({ ...flags, recipe }));
+    if (!argv) return answer;
+    const { commandText, plannedCommand } = await import('../../build/planned-command.ts');
+    const command = await plannedCommand(answer.data);
+    return { data: { ...answer.data, command }, text: `${answer.text}\n${commandText(command)}` };
   },
 };
 
