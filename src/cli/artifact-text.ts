@@ -20,7 +20,9 @@ export function artifactText(result: PackResult, maas: Partial<MaasEntry> & { re
   const rows = result.artifacts.map((artifact) => [artifact.path, artifact.filetype, humanSize(artifact.size)]);
   const digests = result.artifacts.map((artifact) => `sha256 ${artifact.sha256}  ${artifact.file}`);
   const uploads = result.artifacts.map((artifact) => uploadCommand(artifact, maas));
-  const checked = result.artifacts.map((artifact) => `compose upload ${shellWord(artifact.path)} --profile $PROFILE`);
+  // A record without it is not uploaded: MAAS would take another system's way to unpack it.
+  const base = maas.base_image || maas.name.includes('/') ? '' : ' --base-image $BASE_IMAGE';
+  const checked = result.artifacts.map(({ path }) => `compose upload ${shellWord(path)} --profile $PROFILE${base}`);
   const lists = result.lists.map(({ kind, path }) => `${kind}: ${path}`);
   if (result.treeManifest !== undefined) lists.push(`files: ${result.treeManifest.path}`);
   const verified = (result.verified ?? []).flatMap(verifiedLines);

@@ -1,5 +1,5 @@
 import type { Argv, CommandModule } from 'yargs';
-import { scrub, scrubbed } from '../errors.ts';
+import { scrub, scrubbed, UsageError } from '../errors.ts';
 import type { Context } from '../events.ts';
 import { abortOnSignals } from '../host/signals.ts';
 import { ndjsonRenderer } from './render/ndjson.ts';
@@ -63,7 +63,7 @@ export function commandOf<O>(verb: Verb<O>): CommandModule<GlobalOptions, O & Gl
     builder: (yargs) => {
       const built = verb.options(yargs);
       for (const [command, what] of verb.examples) built.example(`$0 ${command}`, what);
-      return built;
+      return strictValues(built);
     },
     handler: async (options) => {
       const screen = screenOf(process.stderr);
@@ -83,6 +83,27 @@ export function commandOf<O>(verb: Verb<O>): CommandModule<GlobalOptions, O & Gl
       if (answer.exitCode !== undefined) process.exitCode = answer.exitCode;
     },
   };
+}
+
+/** What yargs knows of the options that were declared; its types leave it out. */
+interface Declared {
+  readonly array: readonly string[];
+  readonly string: readonly string[];
+  readonly number: readonly string[];
+  readonly choices: Readonly<Record<string, unknown>>;
+}
+
+/** An option that takes a value has one, and one only: yargs would give a verb none, or a list that it does not expect. */
+function strictValues<T>(yargs: Argv<T>): Argv<T> {
+  const { array, string, number, choices } = (yargs as unknown as { getOptions(): Declared }).getOptions();
+  const single = [...string, ...number, ...Object.keys(choices)].filter((name) => !array.includes(name));
+  return yargs.requiresArg(single).check((argv) => {
+    const twice = single.find((name) => Array.isArray(argv[name]));
+    if (twice === undefined) return true;
+    throw new UsageError('usage', `Cannot run this command: --${twice} is given more than once`, {
+      hint: 'Leave one of them out.',
+    });
+  });
 }
 
 function jsonOf({ data, lines }: Answer): string {

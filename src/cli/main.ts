@@ -50,12 +50,11 @@ async function main(argv: readonly string[]): Promise<void> {
     .completion('completion', 'print a script for shell completion', complete(argv) as never)
     .exitProcess(false)
     .fail((message, error) => {
-      throw (
-        error ??
-        new UsageError('usage', `Cannot run this command: ${message}`, {
-          hint: 'compose --help, or compose <command> --help, shows what there is.',
-        })
-      );
+      // Of the words themselves, such as a flag at the end that takes a value: no message, but an error of the parser's own.
+      if (error !== undefined && error.name !== 'YError') throw error;
+      throw new UsageError('usage', `Cannot run this command: ${message ?? error?.message}`, {
+        hint: 'compose --help, or compose <command> --help, shows what there is.',
+      });
     });
   for (const verb of await verbsOf(argv[0])) parser.command(commandOf(verb));
   await parser.parseAsync();

@@ -8,7 +8,7 @@ import { ENGINE_NAMES } from '../pack/engine.ts';
 import { type PackTuning, packTuning } from '../pack/pack-options.ts';
 import { parseSbomFormats } from '../pack/sbom-formats.ts';
 import { savedDefaults } from '../tune/saved.ts';
-import type { AllowInput } from '../verify/settings.ts';
+import type { VerifySettings } from '../verify/settings.ts';
 
 export interface PackFlags {
   readonly engine: EngineName | undefined;
@@ -60,7 +60,7 @@ export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
   }) as Argv<T & PackFlags>;
 }
 
-/** What `flags` say, over what was saved for this host. @throws UsageError `pack.effort`, `pack.chunk` */
+/** What `flags` say, over what was saved for this host. @throws UsageError `pack.effort`, `pack.chunk`, `verify.…` */
 export async function packSettings(flags: PackFlags, context: Context): Promise<PackTuning> {
   const { engine, level, workers, window, check, packages, sbom, manifest } = flags;
   const off = flags.off ?? [];
@@ -75,7 +75,7 @@ export async function packSettings(flags: PackFlags, context: Context): Promise<
     packages,
     sbom: parseSbomFormats(sbom ?? []),
     manifest,
-    verify: { allow: await allowed(allow), off, target: flags.target },
+    verify: await verifySettings(allow, off, flags.target),
     keep: off,
   };
 }
@@ -99,8 +99,17 @@ function chunkOf(text: string | undefined): number | undefined {
   });
 }
 
-async function allowed(texts: readonly string[]): Promise<readonly AllowInput[]> {
-  if (texts.length === 0) return [];
-  const { parseAllows } = await import('../verify/settings.ts');
-  return parseAllows(texts);
+/** Told now where they are wrong, and not after minutes or, where nothing is verified, never. */
+async function verifySettings(
+  texts: readonly string[],
+  off: readonly string[],
+  target: string | undefined,
+): Promise<VerifySettings> {
+  if (texts.length + off.length === 0 && target === undefined) return {};
+  const { allowsOf, offOf, parseAllows, wantsOf } = await import('../verify/settings.ts');
+  const settings = { allow: parseAllows(texts), off, target };
+  allowsOf(settings.allow);
+  offOf(settings.off);
+  wantsOf(settings);
+  return settings;
 }

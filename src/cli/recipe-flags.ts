@@ -41,7 +41,7 @@ export function recipeFlags(yargs: Argv<GlobalOptions>): Argv<RecipeFlags & Glob
       iso: { type: 'string', describe: 'installation medium, a file or an address, for --source installer' },
       image: { type: 'string', describe: 'cloud image, a qcow2 file, for --source cloudimg' },
       layout: { type: 'string', describe: 'variant of the recipe, of those "compose show" lists' },
-      format: { type: 'string', array: true, describe: 'MAAS filetypes, comma-separated: tgz,ddgz' },
+      format: { type: 'string', array: true, nargs: 1, describe: 'MAAS filetypes, comma-separated: tgz,ddgz' },
       set: { type: 'string', array: true, nargs: 1, describe: 'key=value for a variable of the recipe' },
       vars: { type: 'string', describe: 'YAML or JSON file with variables' },
       'add-user': {

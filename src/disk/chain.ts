@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { ComposeError, FormatError, PackError } from '../errors.ts';
 import { parseQcow2Header, QCOW2_HEADER_PREFIX, type Qcow2Header, qcow2HeaderArea } from '../formats/qcow2-header.ts';
 import { type FileReference, resolveReference } from './backing-name.ts';
@@ -133,8 +134,24 @@ async function openImage(
   }
   const header = await readHeader(file);
   if (header.dataFile === undefined) return { ...image, header };
-  const { path } = resolveReference(file.path, header.dataFile, 'raw');
-  return { ...image, header, data: await openReferenced(path, file.path, 'data', open) };
+  return { ...image, header, data: await openDataFile(header.dataFile, file.path, open) };
+}
+
+/**
+ * Opens the file `image` keeps its data in. QEMU takes a relative name from the working folder, unlike that of a backing file;
+ * beside the image it is where the two were made there and are used from another folder.
+ */
+async function openDataFile(name: string, image: string, open: IndexedOpeners) {
+  const beside = resolveReference(image, name, 'raw').path;
+  const asQemu = resolveReference(resolve('image'), name, 'raw').path;
+  if (asQemu !== beside) {
+    try {
+      return await open.file(asQemu);
+    } catch (error) {
+      if (!(error instanceof PackError) || error.code !== 'disk.not-found') throw error;
+    }
+  }
+  return await openReferenced(beside, image, 'data', open);
 }
 
 async function openReferenced(

@@ -138,7 +138,7 @@ function unreadable(entry: FstabEntry, why: string): PackError {
   return new PackError('root.mount-unreadable', `Cannot merge ${entry.mountPoint} into the tree: ${why}`, {
     hint:
       '/etc/fstab mounts it at boot, so a tree without it would be incomplete. Put it on ext4, XFS or FAT on the same disk, ' +
-      'mark it noauto or nofail, or pack the disk itself (ddgz).',
+      'mark it noauto or nofail, or pack the disk as it is (--format ddgz --no-seal).',
     evidence: { spec: entry.spec, mountPoint: entry.mountPoint, type: entry.type },
   });
 }

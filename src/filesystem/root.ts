@@ -48,6 +48,7 @@ const UNREAD: Readonly<Record<string, string>> = {
   bcache: 'a bcache device',
   BitLocker: 'BitLocker encryption',
   ntfs: 'an NTFS file system',
+  squashfs: 'a squashfs image',
 };
 
 /**
@@ -88,7 +89,7 @@ function ambiguous(roots: readonly Volume[]): PackError {
     'root.ambiguous',
     `Cannot tell which root file system to pack: ${roots.length} volumes hold one`,
     {
-      hint: 'Pack a disk with one system on it; delete the other one, or its partition.',
+      hint: 'Delete the other one, or its partition; or pack the disk as it is (--format ddgz --no-seal).',
       evidence: { candidates: roots.map(describeVolume) },
     },
   );
@@ -102,7 +103,7 @@ function whyNone(volumes: readonly Volume[]): unknown {
   if (unread.length > 0) {
     const list = unread.map((volume) => `${volume.where} is ${UNREAD[volume.probe!.kind]}`);
     return new PackError('root.unsupported', `Cannot read the root file system: ${list.join(', ')}`, {
-      hint: 'compose reads ext2, ext3, ext4 and XFS on partitions and LVM; install the system on one, or pack the disk (ddgz).',
+      hint: 'compose reads ext2, ext3, ext4 and XFS on partitions and LVM; install the system on one, or pack the disk as it is (--format ddgz --no-seal).',
       evidence,
     });
   }

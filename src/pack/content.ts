@@ -8,6 +8,7 @@ import type { Edit } from '../filesystem/file-tree.ts';
 import type { Root } from '../filesystem/root.ts';
 import type { Codec, Engine } from './codec.ts';
 import type { Cutter } from './cutter.ts';
+import type { Outcome } from './outcome.ts';
 import { Overlay } from './overlay.ts';
 import type { PackOptions } from './pack-options.ts';
 import type { Rooms } from './rooms.ts';
@@ -27,6 +28,7 @@ export interface Work {
   readonly context: Context;
   readonly rooms: Rooms;
   readonly threads: Threads;
+  readonly outcome: Outcome;
   readonly sealed: Set<string>;
   readonly notes: Set<string>;
 }

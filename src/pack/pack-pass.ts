@@ -1,5 +1,4 @@
 /** The artifacts of one content, a tree or a disk, made in one pass over it. */
-import { join, resolve } from 'node:path';
 import type { BlockSource } from '../disk/block-source.ts';
 import { type Context, inPhase } from '../events.ts';
 import { humanSize } from '../formats/human.ts';
@@ -17,8 +16,9 @@ import type { Artifact } from './records.ts';
 import { SealedTree } from './sealed-tree.ts';
 import type { SharedOutput } from './shared-line.ts';
 import { sharedStream } from './shared-stream.ts';
-import { FileSink } from './sink.ts';
+import type { FileSink } from './sink.ts';
 import { stream } from './stream.ts';
+import { artifactPath } from './targets.ts';
 import type { TreeCounts } from './tree.ts';
 import { ManifestFile, type TreeManifest } from './tree-manifest.ts';
 
@@ -38,17 +38,18 @@ interface Output extends SharedOutput {
 
 /**
  * Makes the artifacts of `filetypes`, which are all of the tree or all of the disk: it is read once. With `check` each is
- * compared with the disk before it gets its name.
+ * compared with the disk. They are whole then, and get their names with the others of the run.
  */
 export async function packPass(work: Work, filetypes: readonly FileType[]): Promise<Pass> {
   const { options, context, rooms, threads } = work;
   const tree = filetypes.every((type) => FILE_TYPES[type].content === 'tree');
   const source = tree ? work.disk : await sealedDisk(work);
-  await using outputs = new Outputs();
-  for (const filetype of filetypes) await outputs.add(work, filetype, source);
-  const compressions = outputs.all.map(({ compression }) => compression);
+  const outputs: Output[] = [];
+  for (const filetype of filetypes) outputs.push(await outputOf(work, filetype, source));
+  const compressions = outputs.map(({ compression }) => compression);
   await using pool = WorkerPool.begin({ files: source.files, compressions, size: options.workers, rooms, threads });
-  await using manifest = tree && options.manifest ? await ManifestFile.create(options) : undefined;
+  const { outcome } = work;
+  const manifest = tree && options.manifest ? await ManifestFile.create({ ...options, outcome }) : undefined;
   const tap = manifest && new ManifestTap(manifest, latestTime(options));
   let counts: TreeCounts | undefined;
   const fill = async (cutter: Cutter): Promise<void> => {
@@ -59,11 +60,11 @@ export async function packPass(work: Work, filetypes: readonly FileType[]): Prom
   const { signal } = context;
   const onProgress = progress(context, phaseOf(filetypes), tree ? undefined : source.size);
   let streamed: number;
-  const [only] = outputs.all;
-  const alone = outputs.all.length === 1 && tap === undefined ? only : undefined;
+  const [only] = outputs;
+  const alone = outputs.length === 1 && tap === undefined ? only : undefined;
   if (alone === undefined) {
     const take = tap && ((bytes: Uint8Array | undefined, length: number) => tap.take(bytes, length));
-    streamed = await sharedStream(fill, outputs.all, { pool, rooms, signal, window, onProgress, tap: take });
+    streamed = await sharedStream(fill, outputs, { pool, rooms, signal, window, onProgress, tap: take });
     await tap?.end();
   } else {
     const { sink, compression, head, tailZeros = 0 } = alone;
@@ -77,8 +78,7 @@ export async function packPass(work: Work, filetypes: readonly FileType[]): Prom
   }
   const treeManifest = await manifest?.finish();
   const artifacts: Artifact[] = [];
-  for (const output of outputs.all)
-    artifacts.push(await finish(work, output, { source, streamed, counts, treeManifest }));
+  for (const output of outputs) artifacts.push(await finish(work, output, { source, streamed, counts, treeManifest }));
   return { artifacts, ...(treeManifest ? { treeManifest } : {}) };
 }
 
@@ -87,21 +87,13 @@ export function phaseOf(filetypes: readonly FileType[]): string {
   return `pack ${filetypes.join(', ')}`;
 }
 
-/** Files being written; what has no final name at the end is removed. */
-class Outputs implements AsyncDisposable {
-  readonly all: Output[] = [];
-
-  async add({ options, engines }: Work, filetype: FileType, source: BlockSource): Promise<void> {
-    const row = FILE_TYPES[filetype];
-    const engine = row.compression === 'none' ? undefined : engines.get(row.compression);
-    const sink = await FileSink.create(join(resolve(options.out), `${options.name}.${row.suffix}`));
-    const around = row.content === 'disk-in-tar' ? memberAround(source.size) : {};
-    this.all.push({ filetype, row, engine, sink, compression: compressionOf(engine), ...around });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const { sink } of this.all.toReversed()) await sink[Symbol.asyncDispose]();
-  }
+async function outputOf(work: Work, filetype: FileType, source: BlockSource): Promise<Output> {
+  const { options, engines, outcome } = work;
+  const row = FILE_TYPES[filetype];
+  const engine = row.compression === 'none' ? undefined : engines.get(row.compression);
+  const sink = await outcome.create(artifactPath(options, filetype));
+  const around = row.content === 'disk-in-tar' ? memberAround(source.size) : {};
+  return { filetype, row, engine, sink, compression: compressionOf(engine), ...around };
 }
 
 /** What is around a disk in a tar: it is one member, because curtin concatenates all it finds. */
@@ -130,7 +122,7 @@ interface Made {
   readonly treeManifest: TreeManifest | undefined;
 }
 
-/** Gives an output its name, after the comparison where that is asked for. */
+/** Makes an output whole, and compares it where that is asked for. */
 async function finish(work: Work, output: Output, made: Made): Promise<Artifact> {
   const { options } = work;
   const { filetype, row, engine, sink, head, tailZeros = 0 } = output;
@@ -139,7 +131,7 @@ async function finish(work: Work, output: Output, made: Made): Promise<Artifact>
   const check = async (temporary: string): Promise<void> => {
     checked = await checkOne(work, { temporary, filetype, source: made.source });
   };
-  const { path, size, sha256 } = await sink.finish(options.check ? check : undefined);
+  const { path, size, sha256 } = await sink.complete(options.check ? check : undefined);
   const how =
     engine === undefined
       ? {}

@@ -14,6 +14,7 @@ import { epochFromEnvironment, latestTime, type SealedParts, type Work } from '.
 import { openForCodec } from './effort.ts';
 import { codecOf } from './engine.ts';
 import { FILE_TYPES, type FileType } from './filetypes.ts';
+import { Outcome } from './outcome.ts';
 import { checkTuning, type PackOptions, type PackResult } from './pack-options.ts';
 import { packPass, phaseOf } from './pack-pass.ts';
 import { type Artifact, writeRecords } from './records.ts';
@@ -21,6 +22,8 @@ import { Rooms } from './rooms.ts';
 import { sealEdits } from './seal.ts';
 import { SealedTree } from './sealed-tree.ts';
 import { WINDOW } from './stream.ts';
+import { mergeSums } from './sums.ts';
+import { checkName, checkTargets } from './targets.ts';
 import { Threads } from './threads.ts';
 import { type TreeManifest, writeTreeManifest } from './tree-manifest.ts';
 import { verifiedOf } from './verified.ts';
@@ -41,12 +44,15 @@ export async function pack(options: PackOptions, context: Context): Promise<Pack
 /** As `pack`, on threads that were started before there was anything to pack. Their number is that of `options`. */
 export async function packOn(threads: Threads, options: PackOptions, context: Context): Promise<PackResult> {
   const { filetypes } = options;
+  checkName(options.name);
   if (filetypes.length === 0) throw new PackError('pack.no-output', 'Cannot pack: no filetype was asked for');
   const engines = await openEngines(options);
   const edits = await editsOf(options);
   const { signal } = context;
   const format = options.format === undefined ? {} : { format: options.format };
   await using disk = await openDisk(options.disk, { signal, ...format });
+  await checkTargets(options, disk);
+  await using outcome = new Outcome();
   const kinds = [...(options.packages ? ['packages' as const] : []), ...new Set(options.sbom)];
   const trees = filetypes.some((type) => FILE_TYPES[type].content === 'tree');
   const needsRoot = edits.disk.length > 0 || trees || kinds.length > 0 || options.manifest === true;
@@ -61,10 +67,21 @@ export async function packOn(threads: Threads, options: PackOptions, context: Co
   const installed = root && kinds.length > 0 ? await listPackages(root, edits.disk, context) : undefined;
   const sealed = new Set<string>();
   if (trees) for (const skip of root?.skipped ?? []) notes.add(`${skip.mountPoint} is left out: ${skip.why}`);
-  const work: Work = { options, disk, root, edits, engines, context, rooms: new Rooms(), threads, sealed, notes };
+  const work: Work = {
+    options,
+    disk,
+    root,
+    edits,
+    engines,
+    context,
+    rooms: new Rooms(),
+    threads,
+    outcome,
+    sealed,
+    notes,
+  };
   // A tree that is packed is listed on the way.
-  let treeManifest =
-    root && options.manifest && !trees ? await listTree(root, edits.disk, options, context) : undefined;
+  let treeManifest = root && options.manifest && !trees ? await listTree(root, work) : undefined;
   // Before minutes of compression, and before a file has any name at all.
   const verified = options.verify && (await verify(work, options.verify));
   const made = new Map<FileType, Artifact>();
@@ -76,11 +93,7 @@ export async function packOn(threads: Threads, options: PackOptions, context: Co
       ({ artifacts }) => artifacts.map(({ file }) => file).join(', '),
     );
     treeManifest ??= done.treeManifest;
-    for (const artifact of done.artifacts) {
-      made.set(artifact.filetype, artifact);
-      const { file, filetype, size, sha256 } = artifact;
-      context.emit({ type: 'artifact', file, filetype, size, sha256 });
-    }
+    for (const artifact of done.artifacts) made.set(artifact.filetype, artifact);
   }
   const artifacts = filetypes.flatMap((filetype, at): Artifact[] => {
     const artifact = made.get(filetype);
@@ -90,11 +103,13 @@ export async function packOn(threads: Threads, options: PackOptions, context: Co
   });
   if (installed?.sets.length === 0)
     notes.add('the tree has no package database of dpkg, rpm or apk: the lists are empty');
-  for (const note of notes) context.emit({ type: 'log', level: 'info', message: note });
-  const entry = { name: options.name, ...options.maas };
-  const sums = await writeRecords(resolve(options.out), artifacts, entry, context.signal);
   const { out, name: base, sourceDateEpoch: created = epochFromEnvironment() } = options;
-  const lists = (await installed?.write({ out, name: base, kinds, created })) ?? [];
+  await writeRecords(outcome, artifacts, { name: base, ...options.maas });
+  const lists = (await installed?.write({ outcome, out, name: base, kinds, created })) ?? [];
+  const sums = await outcome.name(() => mergeSums(resolve(out), artifacts, signal));
+  for (const { file, filetype, size, sha256 } of artifacts)
+    context.emit({ type: 'artifact', file, filetype, size, sha256 });
+  for (const note of notes) context.emit({ type: 'log', level: 'info', message: note });
   const used = [...engines.values()].map(({ name, version, level, chunk }) => ({ name, version, level, chunk }));
   const { workers = availableParallelism(), window = WINDOW } = options;
   const pipeline = { workers, window };
@@ -139,13 +154,13 @@ async function listPackages(root: Root, edits: readonly Edit[], context: Context
 }
 
 /** What is in the tree once it is sealed. */
-function listTree(root: Root, edits: readonly Edit[], options: PackOptions, context: Context): Promise<TreeManifest> {
+function listTree(root: Root, { options, edits, context, outcome }: Work): Promise<TreeManifest> {
   const { out, name } = options;
-  const { signal } = context;
+  const how = { outcome, out, name, latestTime: latestTime(options), signal: context.signal };
   return inPhase(
     context,
     'list tree',
-    () => writeTreeManifest(new SealedTree(root.tree, edits), { out, name, latestTime: latestTime(options), signal }),
+    () => writeTreeManifest(new SealedTree(root.tree, edits.disk), how),
     ({ entries, treeDigest }) => `${entries} entries, ${treeDigest}`,
   );
 }

@@ -7,8 +7,8 @@ import type { BillOfMaterials } from '../formats/sbom/document.ts';
 import { spdxJson } from '../formats/sbom/spdx.ts';
 import { packageVersion } from '../host/built-module.ts';
 import { readOsRelease, readPackages } from '../verify/packages.ts';
+import type { Outcome } from './outcome.ts';
 import type { SbomFormat } from './sbom-formats.ts';
-import { writeWhole } from './sink.ts';
 
 /** A record of what an image holds, beside its artifacts. */
 export interface PackageRecord {
@@ -45,6 +45,8 @@ export async function treePackages(tree: FileTree): Promise<TreePackages> {
 export async function writePackageRecords(
   packages: TreePackages,
   options: {
+    /** What gives them their names. */
+    readonly outcome: Outcome;
     readonly out: string;
     readonly name: string;
     readonly kinds: readonly PackageRecord['kind'][];
@@ -52,7 +54,7 @@ export async function writePackageRecords(
   },
 ): Promise<PackageRecord[]> {
   const { system, sets, changed } = packages;
-  const { name, kinds } = options;
+  const { name, kinds, outcome } = options;
   const facts = {
     name,
     system,
@@ -70,7 +72,8 @@ export async function writePackageRecords(
   for (const kind of kinds) {
     const [suffix, text] = forms[kind];
     const file = `${name}.${suffix}`;
-    const { path } = await writeWhole(join(resolve(options.out), file), text());
+    const path = join(resolve(options.out), file);
+    await outcome.write(path, text());
     records.push({ kind, file, path });
   }
   return records;

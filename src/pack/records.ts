@@ -1,8 +1,7 @@
 import type { Checked } from './check.ts';
 import type { EngineName } from './codec.ts';
 import type { FileType } from './filetypes.ts';
-import { writeWhole } from './sink.ts';
-import { mergeSums } from './sums.ts';
+import type { Outcome } from './outcome.ts';
 
 /** A finished file. Sizes are bytes. */
 export interface Artifact {
@@ -55,16 +54,12 @@ export interface MaasEntry {
   readonly preseed?: string | undefined;
 }
 
-/**
- * Writes `<artifact>.maas.json` for each artifact, and their lines into the folder's SHA256SUMS.
- * @returns path of SHA256SUMS
- */
+/** Writes `<artifact>.maas.json` for each artifact; they get their names with it. */
 export async function writeRecords(
-  folder: string,
+  outcome: Outcome,
   artifacts: readonly Artifact[],
   maas: Partial<MaasEntry> & { readonly name: string },
-  signal?: AbortSignal,
-): Promise<string> {
+): Promise<void> {
   for (const { path, ...artifact } of artifacts) {
     const record = {
       ...artifact,
@@ -74,9 +69,8 @@ export async function writeRecords(
       base_image: maas.base_image ?? '',
       uploadCommand: uploadCommand({ ...artifact, path }, maas),
     };
-    await writeWhole(`${path}.maas.json`, `${JSON.stringify(record, null, 2)}\n`);
+    await outcome.write(`${path}.maas.json`, `${JSON.stringify(record, null, 2)}\n`);
   }
-  return mergeSums(folder, artifacts, signal);
 }
 
 /** `text` as one word of a shell command. */

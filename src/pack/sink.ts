@@ -29,7 +29,7 @@ export class FileSink implements AsyncDisposable {
   #unflushed = 0;
   #flushing: Promise<void> | undefined;
   #flushError: unknown;
-  #state: 'open' | 'done' = 'open';
+  #state: 'open' | 'whole' | 'done' = 'open';
 
   private constructor(path: string, temporary: string, file: FileHandle, held: Disposable) {
     this.#held = held;
@@ -120,10 +120,10 @@ export class FileSink implements AsyncDisposable {
   }
 
   /**
-   * Makes the file durable and gives it its name. All writes have been waited for.
+   * Makes the file durable; it has no name yet. All writes have been waited for.
    * @param check is given the whole file under its temporary name; when it throws the file never gets its own
    */
-  async finish(check?: (temporary: string) => Promise<void>): Promise<Written> {
+  async complete(check?: (temporary: string) => Promise<void>): Promise<Written> {
     await this.#flushing;
     try {
       if (this.#flushError !== undefined) throw this.#flushError;
@@ -135,6 +135,13 @@ export class FileSink implements AsyncDisposable {
       throw await this.#writeError(cause);
     }
     await check?.(this.#temporary);
+    this.#state = 'whole';
+    return { path: this.path, size: this.#size, sha256: this.#hash.digest('hex') };
+  }
+
+  /** Gives a file that is whole its name. @throws PackError `pack.write` */
+  async name(): Promise<void> {
+    if (this.#state !== 'whole') throw new Error(`${this.path} is not whole`);
     try {
       await rename(this.#temporary, this.path);
     } catch (cause) {
@@ -142,14 +149,25 @@ export class FileSink implements AsyncDisposable {
     }
     this.#state = 'done';
     this.#held[Symbol.dispose]();
-    return { path: this.path, size: this.#size, sha256: this.#hash.digest('hex') };
   }
 
-  /** Removes what was written unless `finish` gave it its name. */
+  /** `complete` and `name`. */
+  async finish(check?: (temporary: string) => Promise<void>): Promise<Written> {
+    const written = await this.complete(check);
+    await this.name();
+    return written;
+  }
+
+  /** Removes what was written although it has its name. */
+  async withdraw(): Promise<void> {
+    if (this.#state === 'done') await rm(this.path, { force: true });
+  }
+
+  /** Removes what was written unless it has its name. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state === 'done') return;
     await this.#flushing;
-    await this.#file.close().catch(() => {});
+    if (this.#state === 'open') await this.#file.close().catch(() => {});
     await rm(this.#temporary, { force: true });
     this.#held[Symbol.dispose]();
   }

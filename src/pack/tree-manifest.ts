@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import type { Entry, FileData, FileTree, Xattr } from '../filesystem/file-tree.ts';
 import { decimalTime } from '../formats/tar/writer.ts';
 import { type ContentDigest, contentDigest } from './content-digest.ts';
-import { FileSink } from './sink.ts';
+import type { Outcome } from './outcome.ts';
+import type { FileSink } from './sink.ts';
 
 /** A finished manifest. */
 export interface TreeManifest {
@@ -15,6 +16,8 @@ export interface TreeManifest {
 }
 
 export interface TreeManifestOptions {
+  /** What gives it its name. */
+  readonly outcome: Outcome;
   readonly out: string;
   /** Base name: the file is `<name>.files.jsonl`. */
   readonly name: string;
@@ -31,7 +34,7 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * @throws PackError `pack.output`, `pack.write`, `pack.disk-full`; the errors of reading the tree
  */
 export async function writeTreeManifest(tree: FileTree, options: TreeManifestOptions): Promise<TreeManifest> {
-  await using manifest = await ManifestFile.create(options);
+  const manifest = await ManifestFile.create(options);
   for await (const line of manifestLines(tree, options.latestTime)) {
     options.signal.throwIfAborted();
     await manifest.add(line);
@@ -40,7 +43,7 @@ export async function writeTreeManifest(tree: FileTree, options: TreeManifestOpt
 }
 
 /** A manifest on its way to the disk. */
-export class ManifestFile implements AsyncDisposable {
+export class ManifestFile {
   readonly #file: string;
   readonly #sink: FileSink;
   #entries = 0;
@@ -52,9 +55,9 @@ export class ManifestFile implements AsyncDisposable {
   }
 
   /** @throws PackError `pack.output` */
-  static async create(options: Pick<TreeManifestOptions, 'out' | 'name'>): Promise<ManifestFile> {
+  static async create(options: Pick<TreeManifestOptions, 'outcome' | 'out' | 'name'>): Promise<ManifestFile> {
     const file = `${options.name}.files.jsonl`;
-    return new ManifestFile(file, await FileSink.create(join(resolve(options.out), file)));
+    return new ManifestFile(file, await options.outcome.create(join(resolve(options.out), file)));
   }
 
   async add(line: string): Promise<void> {
@@ -71,12 +74,8 @@ export class ManifestFile implements AsyncDisposable {
 
   async finish(): Promise<TreeManifest> {
     await this.#flush();
-    const { path, sha256 } = await this.#sink.finish();
+    const { path, sha256 } = await this.#sink.complete();
     return { file: this.#file, path, entries: this.#entries, treeDigest: sha256 };
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#sink[Symbol.asyncDispose]();
   }
 }
 

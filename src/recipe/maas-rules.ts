@@ -55,11 +55,18 @@ export function checkMaas(maas: MaasEntry, recipe: string, filetypes: readonly F
   }
   const parts = maas.name.split('/');
   if (parts.length === 2) checkContent(parts[0] ?? '', maas.name, filetypes);
-  const [system, series] = maas.base_image.split('/');
+  checkBaseImage(maas.base_image);
+  checkArchitecture(maas.architecture);
+  return maas;
+}
+
+/** @throws RecipeError `maas.base-image` */
+export function checkBaseImage(image: string): void {
+  const [system, series] = image.split('/');
   if (!BASES.includes(system ?? '') || !series) {
     throw new RecipeError(
       'maas.base-image',
-      `Cannot use base_image "${maas.base_image}": MAAS takes os/series of ${BASES.join(', ')}`,
+      `Cannot use base_image "${image}": MAAS takes os/series of ${BASES.join(', ')}`,
       {
         hint: 'For a Linux that is none of these: rhel/9, or ubuntu/noble where netplan is in the image, which MAAS asks of it.',
       },
@@ -68,20 +75,19 @@ export function checkMaas(maas: MaasEntry, recipe: string, filetypes: readonly F
   if (system === 'ubuntu' && !/^[a-z]+$/.test(series)) {
     throw new RecipeError(
       'maas.base-image',
-      `Cannot use base_image "${maas.base_image}": MAAS knows releases of Ubuntu by codename`,
+      `Cannot use base_image "${image}": MAAS knows releases of Ubuntu by codename`,
       { hint: 'ubuntu/jammy is 22.04, ubuntu/noble is 24.04.' },
     );
   }
-  if (!ARCHITECTURE.test(maas.architecture)) {
-    throw new RecipeError(
-      'maas.architecture',
-      `Cannot use architecture "${maas.architecture}": it is not arch/subarch`,
-      {
-        hint: 'amd64/generic is right for nearly all.',
-      },
-    );
+}
+
+/** @throws RecipeError `maas.architecture` */
+export function checkArchitecture(architecture: string): void {
+  if (!ARCHITECTURE.test(architecture)) {
+    throw new RecipeError('maas.architecture', `Cannot use architecture "${architecture}": it is not arch/subarch`, {
+      hint: 'amd64/generic is right for nearly all.',
+    });
   }
-  return maas;
 }
 
 /** An upload of the wrong kind is taken, and found out at a deployment only. */

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -55,6 +55,29 @@ test('a disk becomes an artifact with its records', async () => {
   expect(status).toBe(0);
   expect(left.sort()).toEqual(['SHA256SUMS', 'x.dd.gz', 'x.dd.gz.maas.json', 'x.tar.gz', 'x.tar.gz.maas.json']);
   expect(JSON.parse(stdout).artifacts.map((one: { filetype: string }) => one.filetype)).toEqual(['tgz', 'ddgz']);
+});
+
+test('flags may come before the disk; the command to upload asks for the base image that was not told', async () => {
+  const out = join(folder, 'flags-first');
+  const args = ['--no-seal', join(folder, 'good.raw'), '--out', out, '--name', 'x'];
+  const bare = await compose(['pack', '--format', 'ddraw', ...args]);
+  expect(bare).toMatchObject({ status: 0, stdout: expect.stringContaining('--base-image $BASE_IMAGE') });
+  const told = await compose(['pack', '--base-image', 'rhel/9', '--format', 'ddraw', ...args]);
+  expect(told).toMatchObject({ status: 0, stdout: expect.not.stringContaining('$BASE_IMAGE') });
+});
+
+test('the way out that is shown for a root that is not read is one', async () => {
+  const path = join(folder, 'encrypted.raw');
+  await run('cp', [join(folder, 'none.raw'), path]);
+  const header = Buffer.alloc(64 * 1024);
+  header.write('LUKS\xba\xbe\0\x02', 'latin1');
+  header.write('12345678-1234-4234-8234-123456789abc', 168, 'latin1');
+  await using file = await open(path, 'r+');
+  await file.write(header, 0, header.length, 1024 * 1024);
+  const refused = await packing('encrypted.raw', '--format', 'ddgz');
+  expect(refused).toMatchObject({ status: 7, stderr: expect.stringContaining('LUKS encryption'), left: [] });
+  const flags = /\((--format ddgz.*)\)/.exec(refused.stderr)?.[1]?.split(' ') ?? [];
+  expect(await packing('encrypted.raw', ...flags)).toMatchObject({ status: 0 });
 });
 
 test.each([
@@ -120,6 +143,16 @@ test.each([
   [['frobnicate'], 'usage'],
   [['pack', 'x', '--frmat', 'tgz'], 'usage'],
   [['pack', 'x', '--format', 'zst'], 'filetype.unknown'],
+  [['pack', 'x', '--sbom'], 'usage'],
+  [['pack', 'x', '--level'], 'usage'],
+  [['pack', 'x', '--out'], 'usage'],
+  [['pack', 'x', '--out', 'a', '--out', 'b'], 'usage'],
+  [['build', 'debian-12', '--arch', 'amd64', '--arch', 'arm64'], 'usage'],
+  [['pack', 'x', '--name', '../y'], 'pack.name'],
+  [['pack', 'x', '--architecture', 'amd64'], 'maas.architecture'],
+  [['pack', 'x', '--base-image', 'debian/12'], 'maas.base-image'],
+  [['pack', 'x', '--target', 'maas-9'], 'verify.target'],
+  [['pack', 'x', '--allow', 'hygiene.logs'], 'verify.reason'],
   [['build', 'debain-12'], 'recipe.unknown'],
   [['plan', 'debian-12', '--set', 'kernal=x'], 'variable.unknown'],
 ])('compose %j is bad usage: %s', async (args, code) => {

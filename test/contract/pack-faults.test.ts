@@ -10,7 +10,6 @@ import { compose } from '../../fixtures/cli.ts';
 import { makeDisk } from '../../fixtures/ext4-disk.ts';
 import { makeImage } from '../../fixtures/ext4-image.ts';
 import { random } from '../../fixtures/fuzz.ts';
-import { openDisk } from '../../src/disk/open.ts';
 import { quietContext } from '../../src/events.ts';
 import { packageRoot } from '../../src/host/built-module.ts';
 import { compressionOf, type Job } from '../../src/pack/chunk.ts';
@@ -121,7 +120,7 @@ test.skipIf(!root)(
   },
 );
 
-test.skipIf(!root).each([16, 64, 300, 2_000, 14_000])(
+test.skipIf(!root).each([16, 64, 300, 2_000, 14_000, 28_000])(
   'a disk with room for %i KiB is full: nothing is left on it (needs root)',
   async (kibibytes) => {
     const small = join(folder, `small-${kibibytes}`);
@@ -129,7 +128,8 @@ test.skipIf(!root).each([16, 64, 300, 2_000, 14_000])(
     await run('mount', ['-t', 'tmpfs', '-o', `size=${kibibytes}k`, 'tmpfs', small]);
     try {
       await expect(packing(raw, small)).rejects.toMatchObject({ code: 'pack.disk-full', exitCode: 7 });
-      expect((await readdir(small)).filter((name) => name.includes('partial'))).toEqual([]);
+      // The tree fits on the largest, the disk beside it does not.
+      expect(await readdir(small)).toEqual([]);
     } finally {
       await run('umount', [small]);
     }
@@ -225,13 +225,53 @@ test('killed at any moment, nothing has its final name unless it is whole', asyn
   }
 }, 300_000);
 
-test('a defect of a disk that only one filetype meets leaves none of the others half done', async () => {
-  await using disk = await openDisk(raw);
-  expect(disk.size).toBeGreaterThan(48 * CHUNK);
-  const out = join(folder, 'taken');
-  await mkdir(join(out, 'x.dd.gz'), { recursive: true });
-  const { status, stderr } = await compose(['pack', raw, '--format', 'tgz,ddgz', '--name', 'x', '--out', out]);
-  expect(status).toBe(7);
-  expect(stderr).toContain('x.dd.gz');
-  expect((await readdir(out)).filter((name) => name.includes('partial'))).toEqual([]);
+test.each(['x.dd.gz', 'x.dd.gz.maas.json', 'x.files.jsonl', 'SHA256SUMS'])(
+  'where %s cannot get its name no other file keeps one',
+  async (taken) => {
+    const out = join(folder, `taken-${taken}`);
+    await mkdir(join(out, taken), { recursive: true });
+    const { status, stderr } = await compose([
+      'pack',
+      raw,
+      '--format',
+      'tgz,ddgz',
+      '--name',
+      'x',
+      '--manifest',
+      '--packages',
+      '--out',
+      out,
+    ]);
+    expect(status).toBe(7);
+    expect(stderr).toContain(taken);
+    expect(await readdir(out)).toEqual([taken]);
+  },
+);
+
+test('the disk that is packed is never replaced, nor one that lies under it', async () => {
+  const out = join(folder, 'same');
+  await mkdir(out);
+  const disk = join(out, 'x.dd');
+  await run('cp', ['--sparse=always', raw, disk]);
+  const before = (await run('sha256sum', [disk])).stdout;
+  const overlay = join(folder, 'over.qcow2');
+  await run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', disk, overlay]);
+  for (const one of [disk, overlay]) {
+    const made = pack({ disk: one, out, name: 'x', filetypes: ['tgz', 'ddraw'] }, quietContext());
+    await expect(made).rejects.toMatchObject({ code: 'pack.over-source', exitCode: 7 });
+  }
+  expect(await readdir(out)).toEqual(['x.dd']);
+  expect((await run('sha256sum', [disk])).stdout).toBe(before);
+});
+
+test.each([
+  ['', 'nothing'],
+  ['../x', 'out of the folder'],
+  ['/x', 'from the top'],
+  ['a/./b', 'a dot'],
+  ['two\nlines', 'a line feed'],
+  ['n'.repeat(201), 'too long for its records'],
+])('the name "%s" is refused before anything is read (%s)', async (name) => {
+  const made = pack({ disk: '/nowhere', out: folder, name, filetypes: ['tgz'] }, quietContext());
+  await expect(made).rejects.toMatchObject({ code: 'pack.name', exitCode: 2 });
 });

@@ -1,7 +1,11 @@
+import { execFile } from 'node:child_process';
 import { copyFile, mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { random } from '../../fixtures/fuzz.ts';
 import { expectSameBytes, haveTools, qemuIo, scratch, tool } from '../../fixtures/qemu-disk.ts';
+import { readBytes } from '../../src/disk/block-source.ts';
 import { openDisk } from '../../src/disk/open.ts';
 import { openUnpacker } from '../../src/disk/unpacker.ts';
 
@@ -196,7 +200,6 @@ test.skipIf(!qemu)(`an image whose data lies in another file reads as in QEMU${n
     await using folder = await scratch();
     const image = folder.file('disk.qcow2');
     const data = folder.file('disk.data');
-    // QEMU takes the name from the working folder when it creates the file, and from the image's when it opens it.
     await tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', `data_file=${data}${options}`, image, '8M');
     await qemuIo(image, scribble(5, 8 * MiB, 40, { kinds: 'write,write -z,write -zu,discard' }));
     await expectSameBytes(image);
@@ -204,6 +207,25 @@ test.skipIf(!qemu)(`an image whose data lies in another file reads as in QEMU${n
     expect(disk.files).toEqual([image, data]);
     expect(disk.chain).toHaveLength(1);
   }
+});
+
+test.skipIf(!qemu)(`a relative name of a data file is QEMU's, and else beside the image${needsQemu}`, async () => {
+  await using folder = await scratch();
+  // Deep enough that the name leads elsewhere from there.
+  const deep = folder.file('1/2/3/4/5/6');
+  await mkdir(deep, { recursive: true });
+  const image = join(deep, 'disk.qcow2');
+  const name = relative(process.cwd(), folder.file('disk.data'));
+  await tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', `data_file=${name}`, image, '8M');
+  await qemuIo(image, ['write -P 5 1M 1M']);
+  await expectSameBytes(image);
+  const made = folder.file('made.qcow2');
+  const run = (command: string, ...args: string[]) => promisify(execFile)(command, args, { cwd: folder.path });
+  await run('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', 'data_file=made.data', made, '8M');
+  await run('qemu-io', '-c', 'write -P 5 1M 1M', made);
+  await using disk = await openDisk(made);
+  expect(disk.files).toEqual([made, folder.file('made.data')]);
+  expect(await readBytes(disk, 1.5 * MiB, 4)).toEqual(new Uint8Array(4).fill(5));
 });
 
 test.skipIf(!qemu)(`json: and file: backing names are followed as in QEMU${needsQemu}`, async () => {

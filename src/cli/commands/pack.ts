@@ -2,7 +2,9 @@ import { basename, resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { parseFileTypes } from '../../pack/filetypes.ts';
 import { checkTuning } from '../../pack/pack-options.ts';
+import type { MaasEntry } from '../../pack/records.ts';
 import { Threads } from '../../pack/threads.ts';
+import { checkArchitecture, checkBaseImage } from '../../recipe/maas-rules.ts';
 import { artifactText } from '../artifact-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
 import { type DiskFormatFlag, diskFormatFlag } from '../disk-format-flag.ts';
@@ -37,7 +39,13 @@ export const packVerb: Verb<Flags> = {
         describe: 'an image: raw, qcow2, VMDK, VHDX, VHD or VDI',
       })
       .options({
-        format: { type: 'string', array: true, default: ['tgz'], describe: 'MAAS filetypes, comma-separated' },
+        format: {
+          type: 'string',
+          array: true,
+          nargs: 1,
+          default: ['tgz'],
+          describe: 'MAAS filetypes, comma-separated',
+        },
         ...diskFormatFlag,
         out: { type: 'string', default: 'images', describe: 'folder for the artifacts' },
         name: { type: 'string', describe: "base name of the artifacts; the disk's by default" },
@@ -48,13 +56,15 @@ export const packVerb: Verb<Flags> = {
         verify: { type: 'boolean', default: false, describe: 'hold it against the rules of compose verify first' },
       }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {
-    const name = flags.name ?? basename(flags.disk).replace(/\.(qcow2|raw|img|vmdk|vhdx|vhd|vpc|vdi)$/, '');
-    const maas = {
+    const name = flags.name ?? basename(flags.disk).replace(/\.(qcow2|raw|img|vmdk|vhdx|vhd|vpc|vdi)$/i, '');
+    const maas: Partial<MaasEntry> & { readonly name: string } = {
       name,
       ...(flags.title === undefined ? {} : { title: flags.title }),
       ...(flags['base-image'] === undefined ? {} : { base_image: flags['base-image'] }),
       ...(flags.architecture === undefined ? {} : { architecture: flags.architecture }),
     };
+    if (maas.base_image !== undefined) checkBaseImage(maas.base_image);
+    if (maas.architecture !== undefined) checkArchitecture(maas.architecture);
     const filetypes = parseFileTypes(flags.format);
     const format = flags['disk-format'] === undefined ? {} : { format: flags['disk-format'] };
     const options = { disk: flags.disk, ...format, out: resolve(flags.out), name, filetypes, seal: flags.seal, maas };

@@ -38,7 +38,7 @@ export function refuseUnreadable(incompat: number): void {
   if (unknown.length > 0) {
     throw unsupported(
       `it uses ${unknown.join(', ')}, which compose does not read`,
-      'Make the file system without that feature (mkfs.xfs -m, -i or -r), or pack the disk itself (ddgz).',
+      'Make the file system without that feature (mkfs.xfs -m, -i or -r), or pack the disk as it is (--format ddgz --no-seal).',
       { features: unknown },
     );
   }
