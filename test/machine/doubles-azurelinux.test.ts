@@ -90,6 +90,9 @@ for (const name of NAMES) {
       expect(await inside('etc/cloud/cloud.cfg.d/91-compose-user.cfg')).toContain(`    name: ${maas.user}\n`);
       expect(await inside('etc/cloud/cloud.cfg.d/90-compose-datasources.cfg')).toContain('MAAS');
       expect(await inside('curtin/curtin-hooks')).toBe(readFileSync('recipes/azurelinux/curtin-hooks', 'utf8'));
+      // The EFI system partition is not packed: what is on it is in the tree, where curtin's hooks look.
+      expect(paths).toContain('boot/efi/EFI/BOOT/bootx64.efi');
+      expect(await inside('boot/efi/EFI/BOOT/grubx64.efi')).toBe('grub of the vendor\n');
       const { stdout: zone } = await run('tar', ['-tvzf', archive, './etc/localtime']);
       expect(zone).toContain(` -> ../usr/share/zoneinfo/${own ? 'Europe/Berlin' : 'Etc/UTC'}`);
 
