@@ -3,7 +3,7 @@ import { BIOS, INCLUDE } from './debian/packages.ts';
 import { debianPreseed } from './debian/preseed.ts';
 import { RELEASES, type Release } from './debian/releases.ts';
 import { debianSteps, LVM_STEPS } from './debian/steps.ts';
-import { arm64Name, STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { APT_LINE, arm64Name, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
 const ARCHIVE = {
   mirror: 'http://archive.debian.org/debian',
@@ -33,6 +33,7 @@ function variables({ mirrored }: Release): NonNullable<RecipeInput['variables']>
       type: 'list',
       default: '',
       describe: 'lines for sources.list: deb http://mirror.example/debian suite component',
+      items: APT_LINE,
     },
     kernel: { type: 'string', default: 'linux-image-${arch}', describe: 'kernel package' },
   };

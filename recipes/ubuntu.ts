@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
-import { arm64Name, DEBIAN_LOCALE_STEPS, STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { APT_LINE, arm64Name, DEBIAN_LOCALE_STEPS, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 import { autoinstall, type Installer } from './ubuntu-autoinstall.ts';
 
 type Layout = 'flat' | 'lvm';
@@ -164,7 +164,9 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
       extra_repositories: {
         type: 'list',
         default: '',
-        describe: 'more apt repositories: ppa:owner/name, or a whole "deb …" line',
+        describe:
+          'more apt repositories: ppa:owner/name, cloud-archive:release, or a whole line, deb http://… suite component',
+        items: `ppa:[\\w.+/-]+|cloud-archive:[\\w.+/-]+|${APT_LINE}`,
       },
     },
     sources: {},

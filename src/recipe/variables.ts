@@ -106,7 +106,13 @@ function unknownVariable(key: string, where: string, recipe: Recipe): RecipeErro
 }
 
 function check(recipe: Recipe, key: string, value: string, where: string): string {
-  const type = recipe.variables[key]?.type ?? 'string';
+  const { type = 'string', items = '.*', describe } = recipe.variables[key] ?? {};
+  const item = type === 'list' && listOf(value).find((one) => !new RegExp(`^(?:${items})$`).test(one));
+  if (item) {
+    throw new RecipeError('variable.type', `Cannot set "${key}" (${where}): "${item}" is not what it takes`, {
+      hint: `It takes, with commas between them, ${describe}.`,
+    });
+  }
   if (FITS[type](value)) return value;
   const why =
     type === 'timezone'
