@@ -55,10 +55,12 @@ function debian(release: Release): RecipeInput {
     include,
     include_for: BIOS,
   };
+  const name = `debian-${version}`;
+  const title = `Debian ${version} (${codename})`;
   const plans = `test/unit/golden/plans/debian-${version}.json`;
   return defineRecipe({
-    name: `debian-${version}`,
-    title: `Debian ${version} (${codename})`,
+    name,
+    title,
     family: 'debian',
     version,
     arch: ['amd64', 'arm64'],
@@ -66,7 +68,7 @@ function debian(release: Release): RecipeInput {
     proven,
     evidence: [...evidence, plans],
     per_arch: {
-      arm64: { ...arm64, evidence: [...arm64.evidence, plans], maas: { name: arm64Name(`debian-${version}`) } },
+      arm64: { ...arm64, evidence: [...arm64.evidence, plans], maas: { name: arm64Name(name) } },
     },
     variables: variables(release),
     sources: mirrored ? { packages, installer: installer(release) } : { cloudimg },
@@ -78,13 +80,20 @@ function debian(release: Release): RecipeInput {
     layouts: mirrored
       ? {
           flat: { sources: { cloudimg } },
-          lvm: { ...lvm, sources: { packages: { layout: 'lvm' } }, provision: LVM_STEPS },
+          lvm: {
+            ...lvm,
+            sources: { packages: { layout: 'lvm' } },
+            provision: LVM_STEPS,
+            // Beside the other in MAAS, not in its place.
+            maas: { name: `${name}-lvm`, title: `Debian ${version} (${codename}, LVM)` },
+            per_arch: { arm64: { maas: { name: arm64Name(`${name}-lvm`) } } },
+          },
         }
       : {},
     outputs: ['tgz', 'ddgz'],
     maas: {
-      name: `debian-${version}`,
-      title: `Debian ${version} (${codename})`,
+      name,
+      title,
       base_image: base,
       architecture: '${arch}/generic',
       user: 'debian',
