@@ -156,10 +156,10 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
       ...standardVariables(),
       mirror: { type: 'address', default: '', describe: 'address of an Ubuntu mirror, in place of the archive' },
       kernel: {
-        type: 'string',
+        type: 'list',
         default: '',
         describe:
-          'kernel package, or package=version; without, a cloud image leaves it to MAAS and the installer takes its own',
+          'kernel package, or package=version; for a cloud image also paths of .deb files in the guest; without, a cloud image leaves it to MAAS and the installer takes its own',
       },
       extra_repositories: {
         type: 'list',

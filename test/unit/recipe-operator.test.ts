@@ -76,6 +76,15 @@ test('a kernel, a mirror and repositories are steps only where they are wanted',
   expect(all.indexOf('more repositories')).toBeLessThan(all.indexOf(undefined));
 });
 
+test('the kernel of a cloud image may be files that an early step has put there; an installer takes packages alone', async () => {
+  const set = ['kernel=/var/tmp/modules.deb,/var/tmp/image.deb'];
+  const { steps } = await planned('provision: [{ upload: { from: ./, to: /var/tmp }, early: true }]\n', { set });
+  const at = steps.findIndex(({ name }) => name === 'kernel');
+  expect(steps[at]).toMatchObject({ kind: 'packages', install: ['/var/tmp/modules.deb', '/var/tmp/image.deb'] });
+  expect(steps.findIndex(({ kind }) => kind === 'upload')).toBeLessThan(at);
+  await expect(planned('', { layout: 'flat', set })).rejects.toMatchObject({ code: 'ubuntu.kernel', exitCode: 2 });
+});
+
 function answersOf(planned: ReturnType<typeof plan>): { text: string; autoinstall: Record<string, unknown> } {
   if (planned.source.kind !== 'installer') throw new Error('another source');
   const text = planned.source.answers[0]?.files.find(({ path }) => path === 'user-data')?.content ?? '';
