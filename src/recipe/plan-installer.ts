@@ -142,6 +142,8 @@ function whereToGet({ iso_names, file_name }: InstallerSource): string {
   return `Get it from its vendor${file_name === undefined ? '' : ` (its name is like ${file_name})`}.`;
 }
 
+const lowered = (sentence: string): string => `${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}`;
+
 function mediumOf(source: InstallerSource, wanted: Wanted): string | undefined {
   const { iso: own, checksum, file_name } = source;
   const { inputs, iso: given, mediumLater } = wanted;
@@ -169,7 +171,7 @@ function mediumOf(source: InstallerSource, wanted: Wanted): string | undefined {
     const other = wanted.archOfMedium?.(base);
     if (other !== undefined) {
       throw new RecipeError('installer.file-name', `Cannot plan ${recipe} for ${arch}: ${base} is for ${other}`, {
-        hint: `To build for ${other}, ${other === 'amd64' ? `leave --arch ${arch} out` : `add --arch ${other}`}. For ${arch}: ${whereToGet(source)}`,
+        hint: `To build for ${other}, ${other === 'amd64' ? `leave --arch ${arch} out` : `add --arch ${other}`}. For ${arch}, ${lowered(whereToGet(source))}`,
       });
     }
     throw new RecipeError('installer.file-name', `Cannot plan ${recipe}: ${base} is no name of its medium`, {

@@ -242,6 +242,10 @@ test.each([
 ])('%s: a medium of another architecture is refused with the flag for it', (recipe, arch, iso, message, hint) => {
   const options = { recipe, iso: `/media/${iso}`, ...(arch && { arch }) };
   expect(() => plan(options)).toThrow(
-    expect.objectContaining({ code: 'installer.file-name', message, hint: expect.stringContaining(`${hint} For `) }),
+    expect.objectContaining({
+      code: 'installer.file-name',
+      message,
+      hint: expect.stringContaining(`${hint} For ${arch ?? 'amd64'}, its medium is `),
+    }),
   );
 });
