@@ -3,7 +3,7 @@ import { BIOS, INCLUDE } from './debian/packages.ts';
 import { debianPreseed } from './debian/preseed.ts';
 import { RELEASES, type Release } from './debian/releases.ts';
 import { debianSteps, LVM_STEPS } from './debian/steps.ts';
-import { arm64Name, STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { APT_LINE, arm64Name, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 
 const ARCHIVE = {
   mirror: 'http://archive.debian.org/debian',
@@ -33,6 +33,7 @@ function variables({ mirrored }: Release): NonNullable<RecipeInput['variables']>
       type: 'list',
       default: '',
       describe: 'lines for sources.list: deb http://mirror.example/debian suite component',
+      items: APT_LINE,
     },
     kernel: { type: 'string', default: 'linux-image-${arch}', describe: 'kernel package' },
   };
@@ -54,10 +55,12 @@ function debian(release: Release): RecipeInput {
     include,
     include_for: BIOS,
   };
+  const name = `debian-${version}`;
+  const title = `Debian ${version} (${codename})`;
   const plans = `test/unit/golden/plans/debian-${version}.json`;
   return defineRecipe({
-    name: `debian-${version}`,
-    title: `Debian ${version} (${codename})`,
+    name,
+    title,
     family: 'debian',
     version,
     arch: ['amd64', 'arm64'],
@@ -65,7 +68,7 @@ function debian(release: Release): RecipeInput {
     proven,
     evidence: [...evidence, plans],
     per_arch: {
-      arm64: { ...arm64, evidence: [...arm64.evidence, plans], maas: { name: arm64Name(`debian-${version}`) } },
+      arm64: { ...arm64, evidence: [...arm64.evidence, plans], maas: { name: arm64Name(name) } },
     },
     variables: variables(release),
     sources: mirrored ? { packages, installer: installer(release) } : { cloudimg },
@@ -77,13 +80,20 @@ function debian(release: Release): RecipeInput {
     layouts: mirrored
       ? {
           flat: { sources: { cloudimg } },
-          lvm: { ...lvm, sources: { packages: { layout: 'lvm' } }, provision: LVM_STEPS },
+          lvm: {
+            ...lvm,
+            sources: { packages: { layout: 'lvm' } },
+            provision: LVM_STEPS,
+            // Beside the other in MAAS, not in its place.
+            maas: { name: `${name}-lvm`, title: `Debian ${version} (${codename}, LVM)` },
+            per_arch: { arm64: { maas: { name: arm64Name(`${name}-lvm`) } } },
+          },
         }
       : {},
     outputs: ['tgz', 'ddgz'],
     maas: {
-      name: `debian-${version}`,
-      title: `Debian ${version} (${codename})`,
+      name,
+      title,
       base_image: base,
       architecture: '${arch}/generic',
       user: 'debian',

@@ -35,6 +35,12 @@ export function arm64Name(name: string): string {
   return name.includes('/') ? name : `${name}-arm64`;
 }
 
+/**
+ * Regular expression of a line of apt's sources.list that adds packages; a comma, as between architectures in brackets, would end
+ * an item of the list.
+ */
+export const APT_LINE = 'deb +(\\[[^\\]]*\\] +)?(mirror\\+)?(https?|ftp)://\\S+ +(\\S*/|\\S*[^\\s/]( +\\S+)+)';
+
 /** Grade of the disks on LVM of an installer's family. */
 type Graded = Required<Pick<RecipeInput, 'grade' | 'proven' | 'evidence'>>;
 

@@ -1,5 +1,6 @@
 /** The answers of Ubuntu's server installer (subiquity). Names of keys: its autoinstall reference. */
 import { stringify } from 'yaml';
+import { RecipeError } from '../src/errors.ts';
 import type { AnswerFunction, AnswerInputs } from '../src/recipe/answer-inputs.ts';
 import { listOf } from '../src/recipe/values.ts';
 import { readMapping } from '../src/seed/yaml-mapping.ts';
@@ -41,7 +42,8 @@ const YAML = { defaultStringType: 'QUOTE_DOUBLE', defaultKeyType: 'PLAIN', lineW
 
 function answers(inputs: AnswerInputs, sources: boolean): Record<string, unknown> {
   const { values, packages, proxy, layout } = inputs;
-  const { kernel, locale, keyboard, mirror } = values;
+  const { locale, keyboard, mirror } = values;
+  const [kernel, ...beside] = kernels(inputs);
   const repositories = listOf(values.extra_repositories).map(
     (line, at) => [`compose-${at}`, { source: line }] as const,
   );
@@ -65,8 +67,8 @@ function answers(inputs: AnswerInputs, sources: boolean): Record<string, unknown
       },
       swap: { size: 0 },
     },
-    ...(kernel && { kernel: { package: kernel } }),
-    packages,
+    ...(kernel !== undefined && { kernel: { package: kernel } }),
+    packages: [...packages, ...beside],
     ssh: { 'install-server': true, 'allow-pw': false },
     // An account would need a password; this asks for none but cloud-init's, and is removed below.
     'user-data': { users: ['default'] },
@@ -81,6 +83,16 @@ function answers(inputs: AnswerInputs, sources: boolean): Record<string, unknown
     ],
     shutdown: 'poweroff',
   };
+}
+
+/** @throws RecipeError `ubuntu.kernel` */
+function kernels({ recipe, values }: AnswerInputs): string[] {
+  const names = listOf(values.kernel);
+  const file = names.find((name) => name.startsWith('/'));
+  if (file === undefined) return names;
+  throw new RecipeError('ubuntu.kernel', `Cannot have ${recipe} installed with the kernel ${file}: it is a file`, {
+    hint: 'The installer takes a package of its repositories. A step of a recipe installs a file afterwards; in the layout cloudimg this variable does.',
+  });
 }
 
 /** The operator's text: user data, or what belongs below "autoinstall:" alone. */

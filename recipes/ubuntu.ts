@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
 import { defineRecipe, type RecipeInput } from '../src/recipe/schema.ts';
-import { arm64Name, DEBIAN_LOCALE_STEPS, STANDARD_PACKAGES, standardVariables } from './standard.ts';
+import { APT_LINE, arm64Name, DEBIAN_LOCALE_STEPS, STANDARD_PACKAGES, standardVariables } from './standard.ts';
 import { autoinstall, type Installer } from './ubuntu-autoinstall.ts';
 
 type Layout = 'flat' | 'lvm';
@@ -156,15 +156,17 @@ function ubuntu({ version, codename, ...installer }: Release): RecipeInput {
       ...standardVariables(),
       mirror: { type: 'address', default: '', describe: 'address of an Ubuntu mirror, in place of the archive' },
       kernel: {
-        type: 'string',
+        type: 'list',
         default: '',
         describe:
-          'kernel package, or package=version; without, a cloud image leaves it to MAAS and the installer takes its own',
+          'kernel package, or package=version; for a cloud image also paths of .deb files in the guest; without, a cloud image leaves it to MAAS and the installer takes its own',
       },
       extra_repositories: {
         type: 'list',
         default: '',
-        describe: 'more apt repositories: ppa:owner/name, or a whole "deb …" line',
+        describe:
+          'more apt repositories: ppa:owner/name, cloud-archive:release, or a whole line, deb http://… suite component',
+        items: `ppa:[\\w.+/-]+|cloud-archive:[\\w.+/-]+|${APT_LINE}`,
       },
     },
     sources: {},

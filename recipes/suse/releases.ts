@@ -91,6 +91,11 @@ const sles16: AgamaRelease = {
   maas: suse('sles16', 'alpha'),
 };
 
+/**
+ * Agama called the product Leap_16.0 in its betas, and openSUSE_Leap since 12 September 2025, before 16.0 was released, so that a
+ * profile holds for later releases too (agama-project/agama, pull request 2730; products.d/agama-products.changes). Profiles that
+ * people used with the released medium (Build171.1) have the new name. Its branch SLE-16 has kept the old one for Leap.
+ */
 const leap16: AgamaRelease = {
   name: 'opensuse-16',
   title: 'openSUSE Leap 16.0',

@@ -56,6 +56,8 @@ interface Wanted {
   readonly custom: CustomAnswers | undefined;
   /** Release of the recipe, whose installer reads the answers unless the source names another. */
   readonly release: { readonly family: string; readonly version: string };
+  /** Architecture of the recipe whose medium has a file's name, for the hint where it is not that of the build. */
+  readonly archOfMedium?: (file: string) => Arch | undefined;
   /** Is told what is wrong with the answers. @default errors are thrown */
   readonly onProblems?: ((problems: readonly FileProblem[]) => void) | undefined;
   readonly machine: {
@@ -168,9 +170,12 @@ function whereToGet({ iso_names, file_name }: InstallerSource): string {
   return `Get it from its vendor${file_name === undefined ? '' : ` (its name is like ${file_name})`}.`;
 }
 
-function mediumOf(source: InstallerSource, { inputs, iso: given, mediumLater }: Wanted): string | undefined {
+const lowered = (sentence: string): string => `${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}`;
+
+function mediumOf(source: InstallerSource, wanted: Wanted): string | undefined {
   const { iso: own, checksum, file_name } = source;
-  const { recipe } = inputs;
+  const { inputs, iso: given, mediumLater } = wanted;
+  const { recipe, arch } = inputs;
   const iso = given === undefined || isAddress(given) ? (given ?? own) : resolve(given);
   if (iso === undefined) {
     if (mediumLater) return undefined;
@@ -191,6 +196,12 @@ function mediumOf(source: InstallerSource, { inputs, iso: given, mediumLater }: 
     });
   }
   if (file_name !== undefined && !new RegExp(`^(?:${file_name})$`).test(base)) {
+    const other = wanted.archOfMedium?.(base);
+    if (other !== undefined) {
+      throw new RecipeError('installer.file-name', `Cannot plan ${recipe} for ${arch}: ${base} is for ${other}`, {
+        hint: `To build for ${other}, ${other === 'amd64' ? `leave --arch ${arch} out` : `add --arch ${other}`}. For ${arch}, ${lowered(whereToGet(source))}`,
+      });
+    }
     throw new RecipeError('installer.file-name', `Cannot plan ${recipe}: ${base} is no name of its medium`, {
       hint: `${whereToGet(source)} Names that are taken: ${file_name}. A file that was renamed gets its name back with a symbolic link.`,
     });

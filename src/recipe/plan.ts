@@ -120,7 +120,7 @@ export function plan(options: PlanOptions): Plan {
     grade: recipe.grade,
     proven: recipe.proven,
     evidence: recipe.evidence,
-    source: planSource(resolved, kind, { arch, values, memory, layout, filetypes }, options),
+    source: planSource(resolved, kind, { whole, arch, values, memory, layout, filetypes }, options),
     machine: {
       memory,
       cpus: resolved.machine.cpus,
@@ -229,7 +229,18 @@ function resolveRecipe(recipe: Recipe, kind: SourceKind, values: Values): Recipe
   return interpolate(own, known, recipe.name, listNames(recipe));
 }
 
+/** The architecture of the recipe whose medium is called `file`, of those it is not built for. */
+function archOfMedium({ whole, layout, arch, values }: Decided, file: string): Arch | undefined {
+  return whole.arch.find((other) => {
+    const name = flatten(whole, layout, other).sources.installer?.file_name;
+    if (other === arch || name === undefined) return false;
+    return new RegExp(`^(?:${interpolate(name, { ...values, ...archValues(other) }, whole.name)})$`).test(file);
+  });
+}
+
 interface Decided {
+  /** As it is written, with its layouts. */
+  readonly whole: Recipe;
   readonly arch: Arch;
   readonly values: Values;
   readonly memory: number;
@@ -240,9 +251,10 @@ interface Decided {
 function planSource(
   recipe: Recipe,
   kind: SourceKind,
-  { arch, values, memory, layout, filetypes }: Decided,
+  decided: Decided,
   { iso, image, custom, env, mediumLater = false, onAnswerProblems }: PlanOptions,
 ): PlannedSource {
+  const { arch, values, memory, layout, filetypes } = decided;
   const { cloudimg, packages, installer } = recipe.sources;
   const { mirror } = values;
   if (kind === 'cloudimg' && cloudimg !== undefined) {
@@ -268,6 +280,7 @@ function planSource(
       mediumLater,
       custom,
       release,
+      archOfMedium: (file) => archOfMedium(decided, file),
       onProblems: onAnswerProblems,
       machine,
     });

@@ -23,6 +23,7 @@ const variable = z.strictObject({
     .describe('list: commas between items; address: of http, https, ftp or file'),
   describe: text,
   default: z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]).optional(),
+  items: pattern.optional().describe('regular expression of what an item of a list may be; "describe" tells people'),
   secret: z.boolean().optional(),
 });
 

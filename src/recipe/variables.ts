@@ -106,15 +106,20 @@ function unknownVariable(key: string, where: string, recipe: Recipe): RecipeErro
 }
 
 function check(recipe: Recipe, key: string, value: string, where: string): string {
-  const type = recipe.variables[key]?.type ?? 'string';
-  if (FITS[type](value)) return value;
+  const { type = 'string', items = '.*', describe = '' } = recipe.variables[key] ?? {};
+  const form = new RegExp(`^(?:${items})$`);
+  const item = type === 'list' ? listOf(value).find((one) => !form.test(one)) : undefined;
+  if (item === undefined && FITS[type](value)) return value;
   const why =
-    type === 'timezone'
-      ? `there is no time zone "${value}"`
-      : type === 'address'
-        ? `it is no address, "${value}"`
-        : `it is a ${type}, not "${value}"`;
-  throw new RecipeError('variable.type', `Cannot set "${key}" (${where}): ${why}`, { hint: HINTS[type] });
+    item !== undefined
+      ? `"${item}" is not what it takes`
+      : type === 'timezone'
+        ? `there is no time zone "${value}"`
+        : type === 'address'
+          ? `it is no address, "${value}"`
+          : `it is a ${type}, not "${value}"`;
+  const hint = item === undefined ? HINTS[type] : `It takes, with commas between them, ${describe}.`;
+  throw new RecipeError('variable.type', `Cannot set "${key}" (${where}): ${why}`, { hint });
 }
 
 type VariableType = Recipe['variables'][string]['type'];

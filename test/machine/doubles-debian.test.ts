@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ALLOW_FLAGS } from '../../fixtures/allows.ts';
 import { compose } from '../../fixtures/cli.ts';
 import {
   type DebianMedium,
@@ -77,8 +78,7 @@ const build = ({ recipe, iso, at, env }: Case, more: readonly string[]) =>
       recipe,
       '--iso',
       iso,
-      '--allow',
-      '*=the double installs a system of busybox',
+      ...ALLOW_FLAGS,
       ...more,
       '--out',
       join(at, 'out'),

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ALLOW_FLAGS } from '../../fixtures/allows.ts';
 import { compose } from '../../fixtures/cli.ts';
 import { anacondaDouble, RECORDS, smallSystems } from '../../fixtures/doubles/anaconda.ts';
 import { failedInstallation, plannedInstallation } from '../../fixtures/doubles/installations.ts';
@@ -50,8 +51,7 @@ for (const { name, answers, grows } of DRIVEN) {
     async () => {
       const out = join(folder, `${name}.out`);
       const env = { COMPOSE_STATE: join(folder, `${name}.state`), COMPOSE_CACHE: join(folder, `${name}.cache`) };
-      const allow = ['--allow', '*=the double installs a system of busybox'];
-      const given = ['--layout', 'lvm', '--iso', iso(name), ...allow, '--accelerator', 'tcg', '--log', 'plain'];
+      const given = ['--layout', 'lvm', '--iso', iso(name), ...ALLOW_FLAGS, '--accelerator', 'tcg', '--log', 'plain'];
       const built = await compose(['build', name, ...given, '--out', out], { env });
       expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({
         status: 0,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ALLOW_FLAGS } from '../../fixtures/allows.ts';
 import { compose } from '../../fixtures/cli.ts';
 import { RECORDS, smallSystems } from '../../fixtures/doubles/anaconda.ts';
 import { failedInstallation, plannedInstallation } from '../../fixtures/doubles/installations.ts';
@@ -50,9 +51,8 @@ for (const name of NAMES) {
       const set = ['packages=vim,tmux'];
       const given = ['--iso', iso(name), `--custom-${language}`, custom, '--set', ...set];
       const env = { COMPOSE_STATE: join(folder, `${name}.state`), COMPOSE_CACHE: join(folder, `${name}.cache`) };
-      const allow = ['--allow', '*=the double installs a system of busybox'];
       const built = await compose(
-        ['build', name, ...given, ...allow, '--out', out, '--accelerator', 'tcg', '--log', 'plain'],
+        ['build', name, ...given, ...ALLOW_FLAGS, '--out', out, '--accelerator', 'tcg', '--log', 'plain'],
         {
           env,
         },

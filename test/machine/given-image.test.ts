@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ALLOW_FLAGS } from '../../fixtures/allows.ts';
 import { compose } from '../../fixtures/cli.ts';
 import { NO_SMALL_IMAGE } from '../../fixtures/small-image.ts';
 import { type Filling, standInImage } from '../../fixtures/stand-in-image.ts';
@@ -55,14 +56,13 @@ test.skipIf(!HAVE)(
     const out = join(folder, 'out');
     const env = { COMPOSE_STATE: join(folder, 'state'), COMPOSE_CACHE: join(folder, 'cache') };
     const set = ['--set', `image_sha256=${sha256}`, '--set', 'timezone=Europe/Berlin'];
-    const allow = ['--allow', '*=a system of busybox stands for the image'];
     const given = [
       'build',
       'sles-12',
       '--image',
       image,
       ...set,
-      ...allow,
+      ...ALLOW_FLAGS,
       '--out',
       out,
       '--accelerator',

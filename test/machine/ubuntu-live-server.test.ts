@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ALLOW_FLAGS } from '../../fixtures/allows.ts';
 import { type CliResult, compose } from '../../fixtures/cli.ts';
 import { recordOn } from '../../fixtures/doubles/record.ts';
 import { rootOfDisk } from '../../fixtures/doubles/restored.ts';
@@ -15,8 +16,8 @@ import {
   LVM_ROOT,
   liveServer,
   NO_SUCH_PACKAGE,
+  smallUbuntu,
 } from '../../fixtures/doubles/subiquity.ts';
-import { smallSystem } from '../../fixtures/small-system.ts';
 import type { LogicalRoot } from '../../fixtures/uefi-disk.ts';
 import { quietContext } from '../../src/events.ts';
 import { serveAnswers } from '../../src/host/answer-server.ts';
@@ -39,7 +40,7 @@ beforeAll(async () => {
   if (!HAVE) return;
   const packed = async (layout: string, on?: LogicalRoot): Promise<Uint8Array> => {
     const path = join(folder, `${layout}.raw`);
-    await smallSystem(await mkdtemp(join(folder, `${layout}-`)), path, on === undefined ? {} : { on });
+    await smallUbuntu(await mkdtemp(join(folder, `${layout}-`)), path, on);
     return gzipSync(await readFile(path), { level: 1 });
   };
   systems = { direct: await packed('direct'), lvm: await packed('lvm', LVM_ROOT) };
@@ -93,8 +94,7 @@ async function drive(entry: string, layout: string, packages: string): Promise<D
   const out = join(at, 'out');
   const args = ['build', path, '--layout', layout, '--iso', iso, '--set', `packages=${packages}`, '--out', out];
   const env = { COMPOSE_STATE: join(at, 'state'), COMPOSE_CACHE: join(at, 'cache') };
-  const allow = ['--allow', '*=the double installs a system of busybox'];
-  const result = await compose([...args, ...allow, '--accelerator', 'tcg', '--log', 'plain'], { env });
+  const result = await compose([...args, ...ALLOW_FLAGS, '--accelerator', 'tcg', '--log', 'plain'], { env });
   return { result, path, iso, out, base: join(at, 'cache/base'), at };
 }
 

@@ -82,9 +82,9 @@ test('in the live system only what compose appends starts the installer', () => 
 });
 
 test.each([
-  ['azurelinux-2', 'AzureLinux-3.0-x86_64.iso'],
-  ['azurelinux-3', 'Mariner-2.0-x86_64.iso'],
-  ['azurelinux-3', 'AzureLinux-3.0-aarch64.iso'],
-])('%s: the medium %s is refused', (recipe, iso) => {
-  expect(() => plan({ recipe, iso: `/media/${iso}` })).toThrow(`${iso} is no name of its medium`);
+  ['azurelinux-2', 'AzureLinux-3.0-x86_64.iso', 'is no name of its medium'],
+  ['azurelinux-3', 'Mariner-2.0-x86_64.iso', 'is no name of its medium'],
+  ['azurelinux-3', 'AzureLinux-3.0-aarch64.iso', 'is for arm64'],
+])('%s: the medium %s is refused, as it %s', (recipe, iso, why) => {
+  expect(() => plan({ recipe, iso: `/media/${iso}` })).toThrow(`${iso} ${why}`);
 });

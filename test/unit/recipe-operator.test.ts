@@ -76,6 +76,15 @@ test('a kernel, a mirror and repositories are steps only where they are wanted',
   expect(all.indexOf('more repositories')).toBeLessThan(all.indexOf(undefined));
 });
 
+test('the kernel of a cloud image may be files that an early step has put there; an installer takes packages alone', async () => {
+  const set = ['kernel=/var/tmp/modules.deb,/var/tmp/image.deb'];
+  const { steps } = await planned('provision: [{ upload: { from: ./, to: /var/tmp }, early: true }]\n', { set });
+  const at = steps.findIndex(({ name }) => name === 'kernel');
+  expect(steps[at]).toMatchObject({ kind: 'packages', install: ['/var/tmp/modules.deb', '/var/tmp/image.deb'] });
+  expect(steps.findIndex(({ kind }) => kind === 'upload')).toBeLessThan(at);
+  await expect(planned('', { layout: 'flat', set })).rejects.toMatchObject({ code: 'ubuntu.kernel', exitCode: 2 });
+});
+
 function answersOf(planned: ReturnType<typeof plan>): { text: string; autoinstall: Record<string, unknown> } {
   if (planned.source.kind !== 'installer') throw new Error('another source');
   const text = planned.source.answers[0]?.files.find(({ path }) => path === 'user-data')?.content ?? '';
@@ -147,6 +156,26 @@ test.each([
   ['ubuntu-24.04', 'mirror=ftp//x', 'Cannot set "mirror" (--set): it is no address, "ftp//x"'],
   ['debian-12', 'security_mirror=x', 'Cannot set "security_mirror" (--set): it is no address, "x"'],
   ['azurelinux-3', 'mirror=x', 'Cannot set "mirror" (--set): it is no address, "x"'],
+  [
+    'ubuntu-24.04',
+    'extra_repositories=team/tools',
+    'Cannot set "extra_repositories" (--set): "team/tools" is not what it takes',
+  ],
+  [
+    'ubuntu-22.04',
+    'extra_repositories=ppa:a/b,deb http://x noble',
+    'Cannot set "extra_repositories" (--set): "deb http://x noble" is not what it takes',
+  ],
+  [
+    'debian-12',
+    'extra_repositories=deb [arch=amd64,arm64] http://x bookworm main',
+    'Cannot set "extra_repositories" (--set): "deb [arch=amd64" is not what it takes',
+  ],
+  [
+    'debian-13',
+    'extra_repositories=ppa:a/b',
+    'Cannot set "extra_repositories" (--set): "ppa:a/b" is not what it takes',
+  ],
   ['rocky-9', 'fips=2', 'Cannot write a kickstart: fips is 0 or 1, not "2"'],
   ['sles-15', 'kernel=a;b', 'Cannot install "a;b": it is no name of a package'],
   ['opensuse-16', 'kernel=a b', 'Cannot install "a b": it is no name of a package'],
@@ -165,6 +194,13 @@ test.each([
 ])('rocky-9: %s is taken', (set) =>
   expect(() => plan({ recipe: 'rocky-9', set: [set], mediumLater: true })).not.toThrow(),
 );
+
+test.each([
+  ['ubuntu-24.04', 'extra_repositories=ppa:a/b, cloud-archive:caracal'],
+  ['ubuntu-24.04', 'extra_repositories=deb [signed-by=/etc/own.gpg] https://own.example/apt noble main extra'],
+  ['debian-12', 'extra_repositories=deb http://own.example/apt ./'],
+  ['debian-12', 'extra_repositories='],
+])('%s: %s is taken', (recipe, set) => expect(() => plan({ recipe, set: [set], mediumLater: true })).not.toThrow());
 
 test('the proxy of the build reaches the installer as the guest sees it', async () => {
   const env = { http_proxy: 'http://127.0.0.1:3128' };
@@ -186,4 +222,30 @@ test('a wrong ISO is refused when the build is planned, with the right one named
     code: 'recipe.iso',
     hint: 'Add --layout flat or --layout lvm, or leave --iso out; its sources are cloudimg in the layout cloudimg.',
   });
+});
+
+test.each([
+  [
+    'rhel-9',
+    undefined,
+    'rhel-9.4-aarch64-dvd.iso',
+    'Cannot plan rhel-9 for amd64: rhel-9.4-aarch64-dvd.iso is for arm64',
+    'To build for arm64, add --arch arm64.',
+  ],
+  [
+    'debian-12',
+    'arm64',
+    'debian-12.5.0-amd64-netinst.iso',
+    'Cannot plan debian-12 for arm64: debian-12.5.0-amd64-netinst.iso is for amd64',
+    'To build for amd64, leave --arch arm64 out.',
+  ],
+])('%s: a medium of another architecture is refused with the flag for it', (recipe, arch, iso, message, hint) => {
+  const options = { recipe, iso: `/media/${iso}`, ...(arch && { arch }) };
+  expect(() => plan(options)).toThrow(
+    expect.objectContaining({
+      code: 'installer.file-name',
+      message,
+      hint: expect.stringContaining(`${hint} For ${arch ?? 'amd64'}, its medium is `),
+    }),
+  );
 });
