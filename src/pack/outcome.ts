@@ -1,3 +1,4 @@
+import { Replaced } from './replaced.ts';
 import { FileSink } from './sink.ts';
 
 /** The files of a run. They get their names together, when all of them are whole: a run that fails leaves none. */
@@ -19,15 +20,21 @@ export class Outcome implements AsyncDisposable {
   }
 
   /**
-   * Gives all files their names, and then does `last`. When one of them cannot have its name, or `last` fails, none keeps it.
+   * Gives all files their names, and then does `last`. When one of them cannot have its name, or `last` fails, none keeps it, and
+   * what had the names before has them again.
    * @throws PackError `pack.write`; what `last` throws
    */
   async name<T>(last: () => Promise<T>): Promise<T> {
+    await using replaced = new Replaced();
     try {
-      for (const file of this.#files) await file.name();
+      for (const file of this.#files) {
+        await replaced.keep(file.path);
+        await file.name();
+      }
       return await last();
     } catch (error) {
       for (const file of this.#files) await file.withdraw();
+      await replaced.restore();
       throw error;
     }
   }

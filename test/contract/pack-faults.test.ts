@@ -248,6 +248,16 @@ test.each(['x.dd.gz', 'x.dd.gz.maas.json', 'x.files.jsonl', 'SHA256SUMS'])(
   },
 );
 
+test('artifacts of an earlier run are there again when those of a later one cannot all have their names', async () => {
+  const out = join(folder, 'earlier');
+  await mkdir(join(out, 'SHA256SUMS'), { recursive: true });
+  await writeFile(join(out, 'x.tar.gz'), 'earlier');
+  const made = pack({ disk: raw, out, name: 'x', filetypes: ['tgz', 'ddgz'] }, quietContext());
+  await expect(made).rejects.toMatchObject({ exitCode: 7 });
+  expect((await readdir(out)).sort()).toEqual(['SHA256SUMS', 'x.tar.gz']);
+  expect(await readFile(join(out, 'x.tar.gz'), 'utf8')).toBe('earlier');
+});
+
 test('the disk that is packed is never replaced, nor one that lies under it', async () => {
   const out = join(folder, 'same');
   await mkdir(out);
