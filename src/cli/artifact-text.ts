@@ -19,7 +19,8 @@ function verifiedLines({ file, findings, rules }: VerifyReport): string[] {
 export function artifactText(result: PackResult, maas: Partial<MaasEntry> & { readonly name: string }): string {
   const rows = result.artifacts.map((artifact) => [artifact.path, artifact.filetype, humanSize(artifact.size)]);
   const digests = result.artifacts.map((artifact) => `sha256 ${artifact.sha256}  ${artifact.file}`);
-  const uploads = result.artifacts.map((artifact) => uploadCommand(artifact, maas));
+  const { architecture } = result;
+  const uploads = result.artifacts.map((artifact) => uploadCommand(artifact, { architecture, ...maas }));
   // A record without it is not uploaded: MAAS would take another system's way to unpack it.
   const base = maas.base_image || maas.name.includes('/') ? '' : ' --base-image $BASE_IMAGE';
   const checked = result.artifacts.map(({ path }) => `compose upload ${shellWord(path)} --profile $PROFILE${base}`);

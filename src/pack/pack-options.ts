@@ -54,7 +54,7 @@ export interface PackOptions {
   readonly workers?: number;
   /** Seconds since 1970; times in a tree after it are set back to it. @default SOURCE_DATE_EPOCH */
   readonly sourceDateEpoch?: number;
-  /** What MAAS is told of the artifacts. */
+  /** What MAAS is told of the artifacts. Without an architecture it is that of the root's programs. */
   readonly maas?: Partial<MaasEntry>;
   /** Whether the packages of the sealed tree are listed in `<name>.packages.txt`. @default false */
   readonly packages?: boolean;
@@ -71,6 +71,8 @@ export interface PackOptions {
 
 export interface PackResult {
   readonly artifacts: readonly Artifact[];
+  /** In the records: `<arch>/<subarch>`, that of the root's programs where nothing was said of it. */
+  readonly architecture: string;
   /** What compressed them, one for each codec. */
   readonly engines: readonly {
     readonly name: EngineName;

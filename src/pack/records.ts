@@ -36,6 +36,8 @@ export interface Verified {
   readonly allowed: readonly { readonly rule: string; readonly reason: string }[];
 }
 
+export const USUAL_ARCHITECTURE = 'amd64/generic';
+
 /** What MAAS is told on upload (maasserver/forms, BootResourceForm). */
 export interface MaasEntry {
   readonly name: string;
@@ -64,7 +66,7 @@ export async function writeRecords(
     const record = {
       ...artifact,
       ...maas,
-      architecture: maas.architecture ?? 'amd64/generic',
+      architecture: maas.architecture ?? USUAL_ARCHITECTURE,
       title: maas.title ?? maas.name,
       base_image: maas.base_image ?? '',
       uploadCommand: uploadCommand({ ...artifact, path }, maas),
@@ -86,7 +88,7 @@ export function uploadCommand(
   const fields = {
     name: maas.name,
     title: maas.title ?? maas.name,
-    architecture: maas.architecture ?? 'amd64/generic',
+    architecture: maas.architecture ?? USUAL_ARCHITECTURE,
     filetype: artifact.filetype,
     ...(maas.base_image ? { base_image: maas.base_image } : {}),
     sha256: artifact.sha256,

@@ -52,7 +52,7 @@ export const packVerb: Verb<Flags> = {
         seal: { type: 'boolean', default: true, describe: 'take out identity, keys, state and logs' },
         title: { type: 'string', describe: 'title in MAAS' },
         'base-image': { type: 'string', describe: 'base_image in MAAS, such as ubuntu/noble' },
-        architecture: { type: 'string', describe: 'architecture in MAAS; amd64/generic by default' },
+        architecture: { type: 'string', describe: 'architecture in MAAS; that of the programs on the disk by default' },
         verify: { type: 'boolean', default: false, describe: 'hold it against the rules of compose verify first' },
       }) as unknown as Argv<Flags & GlobalOptions>,
   run: async (flags, context) => {

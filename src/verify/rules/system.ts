@@ -1,4 +1,5 @@
 /** The system in the image, as far as every deployment needs it. */
+import { PROGRAMS } from '../../filesystem/root-machine.ts';
 import { elfMachine, type Machine } from '../../formats/executable.ts';
 import type { Facts } from '../facts.ts';
 import { HOLDS, type Problem, type Rule, unless } from '../rule.ts';
@@ -11,8 +12,6 @@ const CURTIN_IDS = [
 ];
 /** Without /curtin/curtin-hooks curtin's own steps cannot finish these: no rpm macro, or a kernel that is not Ubuntu's. */
 const NEEDS_HOOK = ['fedora', 'mariner', 'azurelinux', 'openeuler', 'debian'];
-/** Read for the machine they are of, the first that is there. */
-const PROGRAMS = ['bin/bash', 'bin/sh', 'usr/bin/bash', 'bin/busybox', 'bin/systemctl'];
 const LIBRARY = /\/(?:libc\.so\.6|ld-[^/]*\.so\.\d)$/;
 const DAY = 86_400_000_000_000n;
 
