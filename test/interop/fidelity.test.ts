@@ -14,6 +14,9 @@ import { debugfs, makeImage, scratch, whileMounted } from '../../fixtures/ext4-i
 import { quietContext } from '../../src/events.ts';
 import { type PackResult, pack } from '../../src/pack/pack.ts';
 
+/** Said, because no program in these trees tells it. */
+const MAAS = { architecture: 'amd64/generic' };
+
 const run = promisify(execFile);
 const LIMIT = { maxBuffer: 512 * 1024 * 1024 } as const;
 const CURTIN = ['--xattrs', '--xattrs-include=*', '-Sxpzf'];
@@ -46,7 +49,17 @@ for (const kind of ['ext4', 'xfs'] as const) {
       ({ image, manifest: expected } = await makeEverything(kind, join(place.path, 'everything')));
       const out = join(place.path, 'out');
       packed = await pack(
-        { disk: image, format: 'raw', out, name: 'x', filetypes: ['tgz'], seal: false, check: true, manifest: true },
+        {
+          disk: image,
+          format: 'raw',
+          out,
+          name: 'x',
+          filetypes: ['tgz'],
+          seal: false,
+          check: true,
+          manifest: true,
+          maas: MAAS,
+        },
         quietContext(),
       );
     }, 300_000);
@@ -106,7 +119,7 @@ for (const kind of ['ext4', 'xfs'] as const) {
         const out = join(place.path, 'short');
         const edits = [{ kind: 'remove' as const, path: '/00*', reason: 'too long' }];
         const { artifacts, notes } = await pack(
-          { disk: image, format: 'raw', out, name: 'x', filetypes: ['tgz'], seal: false, edits },
+          { disk: image, format: 'raw', out, name: 'x', filetypes: ['tgz'], seal: false, edits, maas: MAAS },
           quietContext(),
         );
         expect(notes).toHaveLength(2);
@@ -156,7 +169,7 @@ test.skipIf(noRoot !== '')(`project numbers of ext4 are counted${noRoot}`, async
   });
   expect(await debugfs(image, 'stat /etc/two')).toMatch(/Project: +7\b/);
   const options = { disk: image, format: 'raw' as const, out: folder.path, name: 'x', filetypes: ['tgz' as const] };
-  const { notes } = await pack({ ...options, seal: false }, quietContext());
+  const { notes } = await pack({ ...options, seal: false, maas: MAAS }, quietContext());
   expect(notes).toEqual(['attributes of 2 inodes are left out: tar cannot hold them (2 project number)']);
 });
 
