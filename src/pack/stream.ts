@@ -3,6 +3,7 @@ import { Cutter } from './cutter.ts';
 import { FramedOutput } from './framed-output.ts';
 import type { WorkerPool } from './pool.ts';
 import type { FileSink } from './sink.ts';
+import { MOST_MEMBERS, ZeroMembers } from './zero-members.ts';
 
 /** Chunks in flight for each worker: enough that a slow chunk at the head does not leave the others idle. */
 export const WINDOW = 4;
@@ -49,10 +50,8 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
     done += result.length;
     onProgress(done);
   };
-  const push = async (job: Job): Promise<void> => {
-    const literals = job.literals.length;
+  const enqueue = async (result: Promise<Result>, literals: number): Promise<void> => {
     held += literals;
-    const result = pool.run(job);
     result.then(
       ({ bytes }) => {
         held += bytes.buffer.byteLength - literals;
@@ -63,10 +62,28 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
     inFlight.push(result);
     while (inFlight.length >= pool.size * window || (held > HELD && inFlight.length > pool.size)) await writeOldest();
   };
+  const zeros = ZeroMembers.of(pool, compression);
+  let zeroRun = 0;
+  const endOfZeros = async (): Promise<void> => {
+    if (zeros === undefined || zeroRun === 0) return;
+    const members = zeros.members(zeroRun);
+    zeroRun = 0;
+    await enqueue(members, 0);
+  };
+  const push = async (job: Job): Promise<void> => {
+    if (zeros?.takes(job) === true) {
+      zeroRun++;
+      if (zeroRun === MOST_MEMBERS) await endOfZeros();
+      return;
+    }
+    await endOfZeros();
+    await enqueue(pool.run(job), job.literals.length);
+  };
   const cutter = new Cutter(compression.chunk, push);
   await output.begin();
   await fill(cutter);
   await cutter.end();
+  await endOfZeros();
   while (inFlight.length > 0) await writeOldest();
   await Promise.all(writing);
   await output.end();
