@@ -7,9 +7,9 @@ import { type Context, inPhase } from '../events.ts';
 import { requireEditable } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { findRoot, type Root } from '../filesystem/root.ts';
-import { machineOfRoot } from '../filesystem/root-machine.ts';
 import type { VerifyReport } from '../verify/judge.ts';
 import type { VerifySettings } from '../verify/settings.ts';
+import { architectureOf } from './architecture.ts';
 import type { Codec, Engine } from './codec.ts';
 import { epochFromEnvironment, latestTime, type SealedParts, type Work } from './content.ts';
 import { openForCodec } from './effort.ts';
@@ -18,7 +18,7 @@ import { FILE_TYPES, type FileType } from './filetypes.ts';
 import { Outcome } from './outcome.ts';
 import { checkTuning, type PackOptions, type PackResult } from './pack-options.ts';
 import { packPass, phaseOf } from './pack-pass.ts';
-import { type Artifact, USUAL_ARCHITECTURE, writeRecords } from './records.ts';
+import { type Artifact, writeRecords } from './records.ts';
 import { Rooms } from './rooms.ts';
 import { sealEdits } from './seal.ts';
 import { SealedTree } from './sealed-tree.ts';
@@ -105,7 +105,7 @@ export async function packOn(threads: Threads, options: PackOptions, context: Co
   if (installed?.sets.length === 0)
     notes.add('the tree has no package database of dpkg, rpm or apk: the lists are empty');
   const { out, name: base, sourceDateEpoch: created = epochFromEnvironment() } = options;
-  const architecture = options.maas?.architecture ?? (await architectureOf(root, notes));
+  const architecture = options.maas?.architecture ?? (await architectureOf(root?.tree, notes));
   await writeRecords(outcome, artifacts, { name: base, ...options.maas, architecture });
   const lists = (await installed?.write({ outcome, out, name: base, kinds, created })) ?? [];
   const sums = await outcome.name(() => mergeSums(resolve(out), artifacts, signal));
@@ -127,16 +127,6 @@ export async function packOn(threads: Threads, options: PackOptions, context: Co
   };
   const all = verified ? { ...result, verified } : result;
   return treeManifest === undefined ? all : { ...all, treeManifest };
-}
-
-/** What MAAS is told where nobody said. */
-async function architectureOf(root: Root | undefined, notes: Set<string>): Promise<string> {
-  const machine = root && (await machineOfRoot(root.tree));
-  if (machine !== undefined) return `${machine}/generic`;
-  notes.add(
-    `nothing tells the architecture: the records have ${USUAL_ARCHITECTURE}, unless --architecture says another`,
-  );
-  return USUAL_ARCHITECTURE;
 }
 
 /** What is taken out of the tree, and of the disk. @throws UsageError `verify.rule` */
