@@ -10,14 +10,33 @@ import { join } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
 import { type BenchDisk, benchDisk, type DiskName, describeDisk, type MountedRoot, mountRoot } from './disk.ts';
 import { type Measured, measure } from './measure.ts';
-import { type BenchKind, diskOf, KINDS, LARGE, RIVALS } from './rivals.ts';
+import { type BenchKind, diskOf, KINDS, LARGE, RIVALS, type Rival } from './rivals.ts';
 import { describeRow, markdownTable, type Row } from './table.ts';
 
-function best(runs: readonly Measured[], title: string, kind: string, size: number): Row {
+/** What one run of a way of packing cost, and the size of what it made. */
+type Run = Measured & { readonly size: number };
+
+interface Way {
+  readonly title: string;
+  readonly runs: number;
+  readonly run: () => Promise<Run>;
+}
+
+/** Runs the ways one after another, again and again, until each has its runs: a host that slows down slows them all. */
+async function inTurns(kind: string, ways: readonly Way[]): Promise<Row[]> {
+  const runs = ways.map((): Run[] => []);
+  for (let round = 0; round < Math.max(...ways.map((way) => way.runs)); round++) {
+    for (const [at, way] of ways.entries()) if (round < way.runs) runs[at]?.push(await way.run());
+  }
+  return ways.map(({ title }, at) => best(runs[at] ?? [], title, kind));
+}
+
+/** The fastest run; the most memory and room that any took. */
+function best(runs: readonly Run[], title: string, kind: string): Row {
   return {
     title,
     kind,
-    size,
+    size: runs.at(-1)?.size ?? 0,
     ms: Math.min(...runs.map((run) => run.ms)),
     peakMemory: Math.max(...runs.map((run) => run.peakMemory)),
     peakTemporary: Math.max(...runs.map((run) => run.peakTemporary)),
@@ -85,53 +104,51 @@ async function main(): Promise<void> {
     }
 
     const cli = join(packageRoot(), 'dist/src/cli/main.js');
-    for (const kind of kinds) {
-      const { flags, suffix, runs: times } = KINDS[kind];
+    const large = kinds.includes(LARGE.kind) ? await largeDisk(disks.of(LARGE.kind).disk.path, work) : '';
+    const runCompose = async (kind: BenchKind): Promise<Run> => {
+      const { flags, suffix } = KINDS[kind];
       const { disk } = disks.of(kind);
-      const path = kind === LARGE.kind ? await largeDisk(disk.path, work) : disk.path;
-      const runs: Measured[] = [];
-      let size = 0;
-      for (let i = 0; i < times; i++) {
-        const out = join(work, `compose-${kind}`);
-        const temporary = mkdtempSync(join(work, 'tmp-'));
-        const command = `TMPDIR="${temporary}" node "${cli}" pack "${path}" --no-seal ${flags} --name bench --out "${out}" --log plain`;
-        runs.push(mustSucceed(await measure(command, { cwd: work, temporary }), 'compose'));
-        size = statSync(join(out, `bench.${suffix}`)).size;
-        rmSync(out, { recursive: true });
-      }
-      const row = best(runs, 'compose', kind, size);
-      composeRows.set(kind, row);
-      console.log(describeRow(row));
-    }
-
-    for (const rival of rivals) {
-      const runs: Measured[] = [];
+      const path = kind === LARGE.kind ? large : disk.path;
+      const out = join(work, `compose-${kind}`);
+      const temporary = mkdtempSync(join(work, 'tmp-'));
+      const command = `TMPDIR="${temporary}" node "${cli}" pack "${path}" --no-seal ${flags} --name bench --out "${out}" --log plain`;
+      const run = mustSucceed(await measure(command, { cwd: work, temporary }), 'compose');
+      const { size } = statSync(join(out, `bench.${suffix}`));
+      rmSync(out, { recursive: true });
+      return { ...run, size };
+    };
+    const runRival = async (rival: Rival): Promise<Run> => {
+      const { disk, path } = disks.of(rival.kind);
       const out = join(work, `${rival.id}.out`);
-      for (let i = 0; i < rival.runs; i++) {
-        const temporary = mkdtempSync(join(work, 'tmp-'));
-        const { disk, path } = disks.of(rival.kind);
-        const values = {
-          DISK: disk.path,
-          PART: String(disk.partition),
-          MNT: path,
-          TMP: temporary,
-          OUT: out,
-          CLI: cli,
-          BARE: join(packageRoot(), 'dist/bench/bare-workers.js'),
-        };
-        const settings = Object.entries(values).map(([key, value]) => `${key}='${value}'`);
-        // compose ends when its file is durable.
-        const durable = `${rival.script}\nsync "$OUT"`;
-        const run = await measure(`${settings.join('\n')}\n${durable}`, { cwd: work, temporary });
-        mustSucceed(run, rival.title);
-        const ms = rival.timesItself ? Number(readFileSync(join(temporary, 'ms'), 'utf8')) : run.ms;
-        runs.push({ ...run, ms });
-        rmSync(temporary, { recursive: true });
-      }
-      const row = best(runs, rival.title, rival.kind, statSync(out).size);
+      const temporary = mkdtempSync(join(work, 'tmp-'));
+      const values = {
+        DISK: disk.path,
+        PART: String(disk.partition),
+        MNT: path,
+        TMP: temporary,
+        OUT: out,
+        CLI: cli,
+        BARE: join(packageRoot(), 'dist/bench/bare-workers.js'),
+      };
+      const settings = Object.entries(values).map(([key, value]) => `${key}='${value}'`);
+      // compose ends when its file is durable.
+      const script = `${settings.join('\n')}\n${rival.script}\nsync "$OUT"`;
+      const run = mustSucceed(await measure(script, { cwd: work, temporary }), rival.title);
+      const ms = rival.timesItself ? Number(readFileSync(join(temporary, 'ms'), 'utf8')) : run.ms;
+      const { size } = statSync(out);
+      rmSync(temporary, { recursive: true });
       rmSync(out);
-      rows.push(row);
-      console.log(describeRow(row));
+      return { ...run, ms, size };
+    };
+    for (const kind of kinds) {
+      const own = { title: 'compose', runs: KINDS[kind].runs, run: () => runCompose(kind) };
+      const others = rivals
+        .filter((rival) => rival.kind === kind)
+        .map((rival) => ({ title: rival.title, runs: rival.runs, run: () => runRival(rival) }));
+      const [row, ...rest] = await inTurns(kind, [own, ...others]);
+      if (row !== undefined) composeRows.set(kind, row);
+      rows.push(...rest);
+      for (const one of [row, ...rest]) if (one !== undefined) console.log(describeRow(one));
     }
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -1,4 +1,5 @@
 /** The QEMU command of a build before anything of it is there. */
+import { shellWord } from '../formats/shell-word.ts';
 import { type AcceleratorPolicy, chooseAccelerator } from '../machine/accelerator.ts';
 import { machineArgv } from '../machine/argv.ts';
 import { BOARDS } from '../machine/board.ts';
@@ -54,13 +55,9 @@ export function commandText({ argv, accelerator }: PlannedCommand): string {
   const lines: string[] = [];
   for (const word of rest) {
     if (word.startsWith('-')) lines.push(word);
-    else lines.push(`${lines.pop() ?? ''} ${quoted(word)}`);
+    else lines.push(`${lines.pop() ?? ''} ${shellWord(word)}`);
   }
   return [`command   ${accelerator}`, ...[program, ...lines].map((line) => `  ${line} \\`)]
     .join('\n')
     .replace(/ \\$/, '');
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,6 +1,7 @@
 import { columns, humanSize } from '../formats/human.ts';
+import { shellWord } from '../formats/shell-word.ts';
 import type { PackResult } from '../pack/pack.ts';
-import { type MaasEntry, shellWord, uploadCommand } from '../pack/records.ts';
+import { type MaasEntry, uploadCommand } from '../pack/records.ts';
 import type { VerifyReport } from '../verify/judge.ts';
 
 /** How an artifact stands to the rules, and which ones a person should look at. */

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { shellWord } from '../formats/shell-word.ts';
 import { builtModule } from '../host/built-module.ts';
 import { escapeComma, joinOptions } from './argv-options.ts';
 import { BOARDS } from './board.ts';
@@ -40,9 +41,7 @@ export function networkArgv(spec: MachineSpec): string[] {
  */
 function relay({ address, port, hostPort }: GuestService): string {
   const program = fileURLToPath(builtModule(import.meta.url, './service-relay.js'));
-  const quoted = (word: string): string =>
-    /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-  return `tcp:${address}:${port}-cmd:${[process.execPath, program, String(hostPort)].map(quoted).join(' ')}`;
+  return `tcp:${address}:${port}-cmd:${[process.execPath, program, String(hostPort)].map(shellWord).join(' ')}`;
 }
 
 /** The forwards in QEMU's answer to `info usernet`. */

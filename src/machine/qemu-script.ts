@@ -1,4 +1,5 @@
 /** The command of a machine as a script for people, who start it without compose around it. */
+import { shellWord } from '../formats/shell-word.ts';
 
 /** What compose makes around QEMU and takes away with the machine; the script makes it again. */
 export interface ScriptPlaces {
@@ -17,7 +18,7 @@ const TERMINAL = ['stdio,id=serial0,mux=on,signal=off', '-mon', 'chardev=serial0
  * sockets are there, and the script says so and does nothing.
  */
 export function qemuScript(path: string, argv: readonly string[], places?: ScriptPlaces): string {
-  const command = [path, ...argv].map(quote).join(' ');
+  const command = [path, ...argv].map(shellWord).join(' ');
   if (places === undefined) return `#!/bin/sh\nexec ${command} "$@"\n`;
   const paused = argv.indexOf('-S');
   const byHand = argv.flatMap((word, at) => {
@@ -28,16 +29,12 @@ export function qemuScript(path: string, argv: readonly string[], places?: Scrip
     '#!/bin/sh',
     '# The machine as compose started it, but that its console is this terminal: Ctrl-A X ends it, Ctrl-A C is the monitor.',
     '# It writes to its disks; with the argument -snapshot they stay as they are.',
-    `sockets=${quote(places.sockets)}`,
+    `sockets=${shellWord(places.sockets)}`,
     'mkdir -m 700 "$sockets" || { echo "The machine runs: compose attach shows it." >&2; exit 1; }',
     `trap 'rm -rf "$sockets"' EXIT`,
     "trap 'exit 130' INT TERM HUP",
-    ...(places.tpm === undefined ? [] : [`${[...places.tpm, '--daemon'].map(quote).join(' ')} || exit`]),
-    `${[path, ...byHand].map(quote).join(' ')} "$@"`,
+    ...(places.tpm === undefined ? [] : [`${[...places.tpm, '--daemon'].map(shellWord).join(' ')} || exit`]),
+    `${[path, ...byHand].map(shellWord).join(' ')} "$@"`,
     '',
   ].join('\n');
-}
-
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

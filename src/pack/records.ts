@@ -1,3 +1,4 @@
+import { shellWord } from '../formats/shell-word.ts';
 import type { Checked } from './check.ts';
 import type { EngineName } from './codec.ts';
 import type { FileType } from './filetypes.ts';
@@ -73,11 +74,6 @@ export async function writeRecords(
     };
     await outcome.write(`${path}.maas.json`, `${JSON.stringify(record, null, 2)}\n`);
   }
-}
-
-/** `text` as one word of a shell command. */
-export function shellWord(text: string): string {
-  return /^[\w./:@=+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The MAAS command line that uploads an artifact; `$PROFILE` is the operator's login. */

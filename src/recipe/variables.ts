@@ -110,19 +110,17 @@ function check(recipe: Recipe, key: string, value: string, where: string): strin
   const form = new RegExp(`^(?:${items})$`);
   const item = type === 'list' ? listOf(value).find((one) => !form.test(one)) : undefined;
   if (item === undefined && FITS[type](value)) return value;
-  const why =
-    item !== undefined
-      ? `"${item}" is not what it takes`
-      : type === 'timezone'
-        ? `there is no time zone "${value}"`
-        : type === 'address'
-          ? `it is no address, "${value}"`
-          : `it is a ${type}, not "${value}"`;
+  const why = item === undefined ? misfit(type, value) : `"${item}" is not what it takes`;
   const hint = item === undefined ? HINTS[type] : `It takes, with commas between them, ${describe}.`;
   throw new RecipeError('variable.type', `Cannot set "${key}" (${where}): ${why}`, { hint });
 }
 
 type VariableType = Recipe['variables'][string]['type'];
+
+function misfit(type: VariableType, value: string): string {
+  if (type === 'timezone') return `there is no time zone "${value}"`;
+  return type === 'address' ? `it is no address, "${value}"` : `it is a ${type}, not "${value}"`;
+}
 
 /** Whether a text is a value of a type; an address may be left empty, which is none. */
 const FITS: Readonly<Record<VariableType, (value: string) => boolean>> = {

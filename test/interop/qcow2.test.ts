@@ -1,45 +1,14 @@
-import { execFile } from 'node:child_process';
 import { copyFile, mkdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { random } from '../../fixtures/fuzz.ts';
 import { expectSameBytes, haveTools, qemuIo, scratch, tool } from '../../fixtures/qemu-disk.ts';
-import { readBytes } from '../../src/disk/block-source.ts';
+import { scribble } from '../../fixtures/scribble.ts';
 import { openDisk } from '../../src/disk/open.ts';
 import { openUnpacker } from '../../src/disk/unpacker.ts';
 
 const qemu = haveTools('qemu-img', 'qemu-io');
 const needsQemu = qemu ? '' : ' (skipped: qemu-img and qemu-io are not installed)';
 const MiB = 1024 * 1024;
-const ALL_KINDS = ['write', 'write', 'write -z', 'write -zu', 'discard', 'write -c', 'write -c'];
-
-/**
- * qemu-io commands that write, zero, discard and compress at random places of a disk of `size` bytes. Clusters in
- * `touched` are not compressed: QEMU compresses into fresh ones only.
- */
-function scribble(
-  seed: number,
-  size: number,
-  count: number,
-  { cluster = 65536, version3 = true, touched = new Set<number>(), kinds = '' } = {},
-): string[] {
-  const next = random(seed);
-  const among = kinds !== '' ? kinds.split(',') : version3 ? ALL_KINDS : ['write', 'write', 'write -c'];
-  return Array.from({ length: count }, () => {
-    const kind = among[next() % among.length] as string;
-    const unit = kind === 'write -c' ? cluster : 512;
-    const longest = kind === 'write -c' ? 1 : Math.min(size / unit, Math.max(8, (4 * cluster) / unit));
-    const length = (1 + (next() % longest)) * unit;
-    const at = (next() % (Math.floor((size - length) / unit) + 1)) * unit;
-    const first = Math.floor(at / cluster);
-    if (kind === 'write -c' && touched.has(first)) return `read ${at} ${length}`;
-    for (let each = first; each * cluster < at + length; each++) touched.add(each);
-    const pattern = kind.startsWith('write -z') || kind === 'discard' ? '' : ` -P ${1 + (next() % 255)}`;
-    return `${kind}${pattern} ${at} ${length}`;
-  });
-}
-
 const variants: { name: string; options: string; size: number; version3: boolean; why: string }[] = [
   {
     name: 'version 2',
@@ -193,58 +162,6 @@ test.skipIf(!qemu)(`bitmaps are passed over, also those QEMU wrote last${needsQe
   await qemuIo(image, ['write -P 4 1M 2M']);
   await tool('qemu-img', 'bitmap', '--add', '-g', '64k', image, 'second');
   await expectSameBytes(image);
-});
-
-test.skipIf(!qemu)(`an image whose data lies in another file reads as in QEMU${needsQemu}`, async () => {
-  for (const options of ['', ',data_file_raw=on', ',extended_l2=on']) {
-    await using folder = await scratch();
-    const image = folder.file('disk.qcow2');
-    const data = folder.file('disk.data');
-    await tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', `data_file=${data}${options}`, image, '8M');
-    await qemuIo(image, scribble(5, 8 * MiB, 40, { kinds: 'write,write -z,write -zu,discard' }));
-    await expectSameBytes(image);
-    await using disk = await openDisk(image);
-    expect(disk.files).toEqual([image, data]);
-    expect(disk.chain).toHaveLength(1);
-  }
-});
-
-test.skipIf(!qemu)(`a relative name of a data file is QEMU's, and else beside the image${needsQemu}`, async () => {
-  await using folder = await scratch();
-  // Deep enough that the name leads elsewhere from there.
-  const deep = folder.file('1/2/3/4/5/6');
-  await mkdir(deep, { recursive: true });
-  const image = join(deep, 'disk.qcow2');
-  const name = relative(process.cwd(), folder.file('disk.data'));
-  await tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', `data_file=${name}`, image, '8M');
-  await qemuIo(image, ['write -P 5 1M 1M']);
-  await expectSameBytes(image);
-  const made = folder.file('made.qcow2');
-  const run = (command: string, ...args: string[]) => promisify(execFile)(command, args, { cwd: folder.path });
-  await run('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', 'data_file=made.data', made, '8M');
-  await run('qemu-io', '-c', 'write -P 5 1M 1M', made);
-  await using disk = await openDisk(made);
-  expect(disk.files).toEqual([made, folder.file('made.data')]);
-  expect(await readBytes(disk, 1.5 * MiB, 4)).toEqual(new Uint8Array(4).fill(5));
-});
-
-test.skipIf(!qemu)(`json: and file: backing names are followed as in QEMU${needsQemu}`, async () => {
-  await using folder = await scratch();
-  const base = folder.file('base.qcow2');
-  await tool('qemu-img', 'create', '-q', '-f', 'qcow2', base, '4M');
-  await qemuIo(base, ['write -P 9 1M 1M']);
-  const names = [
-    `file:${base}`,
-    `json:{"driver":"qcow2","file":{"driver":"file","filename":"${base}"}}`,
-    `json:{"driver":"qcow2","file.driver":"file","file.filename":"${base}","file.locking":"off"}`,
-    `json:{"file":{"filename":"${base}"}}`,
-  ];
-  for (const name of names) {
-    const image = folder.file('top.qcow2');
-    await tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', name, '-F', 'qcow2', image, '4M');
-    await qemuIo(image, ['write -P 3 0 512']);
-    await expectSameBytes(image);
-  }
 });
 
 test.skipIf(!qemu)(`QEMU's allocation map agrees with the extents${needsQemu}`, async () => {
