@@ -56,8 +56,22 @@ async function main(argv: readonly string[]): Promise<void> {
         hint: 'compose --help, or compose <command> --help, shows what there is.',
       });
     });
+  keepNoHelp(parser);
   for (const verb of await verbsOf(argv[0])) parser.command(commandOf(verb));
   await parser.parseAsync();
+}
+
+/** What yargs has inside; its types leave it out. */
+interface Inside {
+  getInternalMethods(): { getUsageInstance(): { cacheHelpMessage(): void } };
+}
+
+/**
+ * When a verb has begun, yargs composes its help, in case somebody asks the parser for it later. Nobody does, and it keeps the
+ * verb from going on for 35 ms, a tenth of what it takes to the first chunk that is compressed.
+ */
+function keepNoHelp(parser: unknown): void {
+  (parser as Inside).getInternalMethods().getUsageInstance().cacheHelpMessage = () => {};
 }
 
 type Done = (words: readonly string[]) => void;

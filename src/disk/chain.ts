@@ -9,7 +9,6 @@ import { type Layer, rawLayer } from './layer.ts';
 import { naming } from './naming.ts';
 import { openQcow2Layer, type TableCache, tableCache } from './qcow2-layer.ts';
 import type { ServedDisk } from './served-disk.ts';
-import { servedLayer } from './served-layer.ts';
 import { openUnpacker, zstdMissing } from './unpacker.ts';
 
 /** An image and all that lies under it. */
@@ -130,6 +129,7 @@ async function openImage(
   if (format !== 'qcow2') {
     const map = await readBlockMap(file, format);
     if (map !== undefined) return { ...image, leaf: blockMapLayer(file, index, format, map) };
+    const { servedLayer } = await import('./served-layer.ts');
     return { ...image, leaf: servedLayer(await open.serve(file.path, format)) };
   }
   const header = await readHeader(file);

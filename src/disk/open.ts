@@ -5,7 +5,7 @@ import { ExtentList } from './extent-list.ts';
 import { ExtentReader } from './extent-reader.ts';
 import { type OpenHostFile, openHostFile } from './host-file.ts';
 import type { DiskFormat } from './image-format.ts';
-import { type ServeDisk, serveDisk } from './served-disk.ts';
+import type { ServeDisk } from './served-disk.ts';
 
 /** A disk image, with the backing files it needs, open for reading. Disposing it closes the files. */
 export interface Disk extends BlockSource {
@@ -33,8 +33,11 @@ export interface OpenDiskOptions {
  *   HostError `tool.missing`, `zstd.missing`
  */
 export function openDisk(path: string, options: OpenDiskOptions = {}): Promise<Disk> {
-  return openDiskWith(openHostFile, path, options, serveDisk);
+  return openDiskWith(openHostFile, path, options);
 }
+
+/** Most disks have no use for its modules. */
+const serveDisk: ServeDisk = async (...how) => (await import('./served-disk.ts')).serveDisk(...how);
 
 /** `openDisk` over another way to open files, for tests that keep them in memory. */
 export async function openDiskWith(

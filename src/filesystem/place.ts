@@ -1,6 +1,5 @@
 import { type BlockSource, slice } from '../disk/block-source.ts';
-import { type LogicalVolume, readLvm } from '../disk/lvm/read.ts';
-import { areasOnDisk } from '../disk/mapped.ts';
+import type { LogicalVolume } from '../disk/lvm/read.ts';
 import type { Partition, PartitionTable } from '../disk/partitions.ts';
 import { type DiskArea, wholeArea } from '../disk/splice.ts';
 import { PackError } from '../errors.ts';
@@ -42,6 +41,11 @@ export async function logicalPlaces(
   probed: readonly Probed[],
 ): Promise<{ readonly places: Place[]; readonly failures: ReadonlyMap<number, unknown> }> {
   const members = probed.flatMap((place, index) => (place.probe?.kind === 'LVM2_member' ? [{ place, index }] : []));
+  if (members.length === 0) return { places: [], failures: new Map() };
+  const [{ readLvm }, { areasOnDisk }] = await Promise.all([
+    import('../disk/lvm/read.ts'),
+    import('../disk/mapped.ts'),
+  ]);
   const lvm = await readLvm(members.map(({ place }) => place));
   const starts = members.map(({ place }) => place.partition?.start ?? 0);
   const places = lvm.groups.flatMap((group) =>

@@ -1,14 +1,10 @@
 import { HostError, UsageError } from '../errors.ts';
 import type { Codec, Engine, EngineName } from './codec.ts';
-import { bzip2Engine, libbz2Engine } from './engine-bzip2.ts';
-import { libdeflateEngine, zlibEngine } from './engine-gzip.ts';
-import { isalEngine } from './engine-isal.ts';
-import { liblzmaEngine, xzEngine } from './engine-xz.ts';
 
 interface EngineRow {
   readonly codec: Codec;
   /** `chunk` is of use to gzip alone: the chunks of the other codecs follow from their levels. */
-  readonly open: (level: number, chunk?: number) => Engine | Promise<Engine>;
+  readonly open: (level: number, chunk?: number) => Promise<Engine>;
   /** Why it cannot be opened, and what to do about it. */
   readonly lacks: string;
   readonly hint: string;
@@ -16,42 +12,53 @@ interface EngineRow {
 
 const KOFFI = 'and the npm package koffi';
 
+// Each worker loads the modules of the engine it has, and of no other.
+const gzip = () => import('./engine-gzip.ts');
+const isal = () => import('./engine-isal.ts');
+const bzip2 = () => import('./engine-bzip2.ts');
+const xz = () => import('./engine-xz.ts');
+
 /** The best engine of a codec comes first. ISA-L is behind zlib, which never lacks, and so is used where it is named only. */
 const ENGINES: Readonly<Record<EngineName, EngineRow>> = {
   libdeflate: {
     codec: 'gzip',
-    open: libdeflateEngine,
+    open: async (level, chunk) => (await gzip()).libdeflateEngine(level, chunk),
     lacks: 'the library or koffi cannot be loaded',
     hint: `Install libdeflate0 (Debian, Ubuntu) ${KOFFI}, or leave --engine out.`,
   },
-  zlib: { codec: 'gzip', open: zlibEngine, lacks: 'Node has no zlib', hint: '' },
+  zlib: {
+    codec: 'gzip',
+    open: async (level, chunk) => (await gzip()).zlibEngine(level, chunk),
+    lacks: 'Node has no zlib',
+    hint: '',
+  },
   isal: {
     codec: 'gzip',
-    open: isalEngine,
+    open: async (level, chunk) => (await isal()).isalEngine(level, chunk),
     lacks: 'the library or koffi cannot be loaded, or the host is not a 64-bit one',
     hint: `Install libisal2 (Debian, Ubuntu) or isa-l (Red Hat) ${KOFFI}, or leave --engine out.`,
   },
   libbz2: {
     codec: 'bzip2',
-    open: libbz2Engine,
+    open: async (level) => (await bzip2()).libbz2Engine(level),
     lacks: 'the library or koffi cannot be loaded',
     hint: `Install libbz2-1.0 (Debian, Ubuntu) or bzip2-libs (Red Hat) ${KOFFI}, or leave --engine out.`,
   },
   bzip2: {
     codec: 'bzip2',
-    open: bzip2Engine,
+    open: async (level) => (await bzip2()).bzip2Engine(level),
     lacks: 'the program does not run',
     hint: 'Install the package bzip2.',
   },
   liblzma: {
     codec: 'xz',
-    open: liblzmaEngine,
+    open: async (level) => (await xz()).liblzmaEngine(level),
     lacks: 'the library or koffi cannot be loaded',
     hint: `Install liblzma5 (Debian, Ubuntu) or xz-libs (Red Hat) ${KOFFI}, or leave --engine out.`,
   },
   xz: {
     codec: 'xz',
-    open: xzEngine,
+    open: async (level) => (await xz()).xzEngine(level),
     lacks: 'the program of XZ Utils does not run',
     hint: 'Install xz-utils (Debian, Ubuntu) or xz (Red Hat).',
   },

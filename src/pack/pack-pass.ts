@@ -4,23 +4,21 @@ import { type Context, inPhase } from '../events.ts';
 import { humanSize } from '../formats/human.ts';
 import { padding } from '../formats/tar/layout.ts';
 import { archiveEnd, memberHeader } from '../formats/tar/writer.ts';
-import { type Checked, checkDisk, checkTree } from './check.ts';
+import type { Checked } from './check.ts';
 import { compressionOf } from './chunk.ts';
 import type { Engine } from './codec.ts';
 import { fillDisk, fillTree, latestTime, sealedDisk, type Work } from './content.ts';
 import type { Cutter } from './cutter.ts';
 import { FILE_TYPES, type FileType, type FileTypeRow } from './filetypes.ts';
-import { ManifestTap } from './manifest-tap.ts';
 import { WorkerPool } from './pool.ts';
 import type { Artifact } from './records.ts';
 import { SealedTree } from './sealed-tree.ts';
 import type { SharedOutput } from './shared-line.ts';
-import { sharedStream } from './shared-stream.ts';
 import type { FileSink } from './sink.ts';
 import { stream } from './stream.ts';
 import { artifactPath } from './targets.ts';
 import type { TreeCounts } from './tree.ts';
-import { ManifestFile, type TreeManifest } from './tree-manifest.ts';
+import type { TreeManifest } from './tree-manifest.ts';
 
 export interface Pass {
   readonly artifacts: readonly Artifact[];
@@ -48,9 +46,7 @@ export async function packPass(work: Work, filetypes: readonly FileType[]): Prom
   for (const filetype of filetypes) outputs.push(await outputOf(work, filetype, source));
   const compressions = outputs.map(({ compression }) => compression);
   await using pool = WorkerPool.begin({ files: source.files, compressions, size: options.workers, rooms, threads });
-  const { outcome } = work;
-  const manifest = tree && options.manifest ? await ManifestFile.create({ ...options, outcome }) : undefined;
-  const tap = manifest && new ManifestTap(manifest, latestTime(options));
+  const { manifest, tap } = tree && options.manifest ? await listed(work) : {};
   let counts: TreeCounts | undefined;
   const fill = async (cutter: Cutter): Promise<void> => {
     if (tree) counts = await fillTree(work, cutter, tap);
@@ -64,6 +60,7 @@ export async function packPass(work: Work, filetypes: readonly FileType[]): Prom
   const alone = outputs.length === 1 && tap === undefined ? only : undefined;
   if (alone === undefined) {
     const take = tap && ((bytes: Uint8Array | undefined, length: number) => tap.take(bytes, length));
+    const { sharedStream } = await loadSharedStream();
     streamed = await sharedStream(fill, outputs, { pool, rooms, signal, window, onProgress, tap: take });
     await tap?.end();
   } else {
@@ -80,6 +77,19 @@ export async function packPass(work: Work, filetypes: readonly FileType[]): Prom
   const artifacts: Artifact[] = [];
   for (const output of outputs) artifacts.push(await finish(work, output, { source, streamed, counts, treeManifest }));
   return { artifacts, ...(treeManifest ? { treeManifest } : {}) };
+}
+
+/** Not in the function that has `await using`: TypeScript 6.0 leaves the names of modules there as they are in the sources. */
+const loadSharedStream = () => import('./shared-stream.ts');
+
+/** The list of what is in the tree, and what tells it of that. */
+async function listed({ options, outcome }: Work) {
+  const [{ ManifestFile }, { ManifestTap }] = await Promise.all([
+    import('./tree-manifest.ts'),
+    import('./manifest-tap.ts'),
+  ]);
+  const manifest = await ManifestFile.create({ ...options, outcome });
+  return { manifest, tap: new ManifestTap(manifest, latestTime(options)) };
 }
 
 /** Name of the phase that makes `filetypes`. */
@@ -162,10 +172,12 @@ function checkOne(
   return inPhase(
     context,
     `check ${filetype}`,
-    () =>
-      content === 'tree' && root !== undefined
+    async () => {
+      const { checkDisk, checkTree } = await import('./check.ts');
+      return content === 'tree' && root !== undefined
         ? checkTree(read, new SealedTree(root.tree, edits.tree), latestTime(options))
-        : checkDisk(read, made.source, content === 'disk-in-tar'),
+        : checkDisk(read, made.source, content === 'disk-in-tar');
+    },
     ({ entries, bytes }) => `${entries} entries and ${humanSize(bytes)} are as on the disk`,
   );
 }

@@ -20,13 +20,12 @@ import { checkTuning, type PackOptions, type PackResult } from './pack-options.t
 import { packPass, phaseOf } from './pack-pass.ts';
 import { type Artifact, writeRecords } from './records.ts';
 import { Rooms } from './rooms.ts';
-import { sealEdits } from './seal.ts';
 import { SealedTree } from './sealed-tree.ts';
 import { WINDOW } from './stream.ts';
 import { mergeSums } from './sums.ts';
 import { checkName, checkTargets } from './targets.ts';
 import { Threads } from './threads.ts';
-import { type TreeManifest, writeTreeManifest } from './tree-manifest.ts';
+import type { TreeManifest } from './tree-manifest.ts';
 import { verifiedOf } from './verified.ts';
 
 export type { PackOptions, PackResult } from './pack-options.ts';
@@ -133,10 +132,8 @@ export async function packOn(threads: Threads, options: PackOptions, context: Co
 async function editsOf({ seal, user, keep = [], verify, edits: own = [] }: PackOptions): Promise<SealedParts> {
   const named = [...keep, ...(verify?.off ?? [])];
   const off = named.length === 0 ? named : (await import('../verify/settings.ts')).offOf(named);
-  const edits = (of: 'tree' | 'disk'): Edit[] => [
-    ...(seal === false ? [] : sealEdits({ user, keep: off, of })),
-    ...own,
-  ];
+  const sealEdits = seal === false ? undefined : (await import('./seal.ts')).sealEdits;
+  const edits = (of: 'tree' | 'disk'): Edit[] => [...(sealEdits?.({ user, keep: off, of }) ?? []), ...own];
   return { tree: edits('tree'), disk: edits('disk') };
 }
 
@@ -165,7 +162,8 @@ async function listPackages(root: Root, edits: readonly Edit[], context: Context
 }
 
 /** What is in the tree once it is sealed. */
-function listTree(root: Root, { options, edits, context, outcome }: Work): Promise<TreeManifest> {
+async function listTree(root: Root, { options, edits, context, outcome }: Work): Promise<TreeManifest> {
+  const { writeTreeManifest } = await import('./tree-manifest.ts');
   const { out, name } = options;
   const how = { outcome, out, name, latestTime: latestTime(options), signal: context.signal };
   return inPhase(
