@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { LibraryHandle } from 'koffi';
 
 /** Names libdeflate has on the systems compose runs on. */
@@ -23,6 +26,27 @@ export async function loadNativeLibrary(names: readonly string[]): Promise<Nativ
   const koffi: Koffi = (await import('koffi')).default;
   const library = firstLibrary(koffi.load, names);
   return { library, address: (bytes) => koffi.address(bytes), pointerSize: koffi.sizeof('void *') };
+}
+
+/** Digits of a file's SHA-256 that tell one build from another. */
+const DIGITS = 12;
+
+/**
+ * `<name> (sha256 <digits>)` of the file that is loaded as one of `names`: what a record says of a library that tells nobody
+ * its version. `name` alone where the host has no /proc (proc(5), maps), or the file was replaced since.
+ */
+export function loadedBuild(name: string, names: readonly string[]): string {
+  try {
+    const paths = readFileSync('/proc/self/maps', 'latin1')
+      .split('\n')
+      .map((line) => line.slice(line.indexOf('/')));
+    const path = paths.find((one) => names.some((known) => `${basename(one)}.`.startsWith(`${known}.`)));
+    if (path === undefined) return name;
+    const digest = createHash('sha256').update(readFileSync(path)).digest('hex');
+    return `${name} (sha256 ${digest.slice(0, DIGITS)})`;
+  } catch {
+    return name;
+  }
 }
 
 /** The first of `names` that `load` finds. @throws what `load` threw for the first name when it finds none */

@@ -10,7 +10,7 @@ export type EngineName = 'libdeflate' | 'zlib' | 'isal' | 'libbz2' | 'bzip2' | '
 export interface Engine {
   readonly name: EngineName;
   readonly codec: Codec;
-  /** What made the bytes: the library and, where it tells it, its version. */
+  /** What made the bytes: the library and its version, or what tells its build from others. */
   readonly version: string;
   readonly level: number;
   /** Bytes of output, before compression, that make one member. */

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import { LIBDEFLATE, loadNativeLibrary } from '../host/native-library.ts';
+import { LIBDEFLATE, loadedBuild, loadNativeLibrary } from '../host/native-library.ts';
 import type { Engine } from './codec.ts';
 import { isIncompressible } from './incompressible.ts';
 import { joined } from './joined.ts';
@@ -63,7 +63,9 @@ export async function libdeflateEngine(level: number, chunk = GZIP_CHUNK): Promi
   return {
     name: 'libdeflate',
     codec: 'gzip',
-    version: 'libdeflate 0',
+    get version() {
+      return loadedBuild('libdeflate 0', LIBDEFLATE);
+    },
     level,
     chunk,
     member: (parts, length, given) => {

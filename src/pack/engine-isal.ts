@@ -1,4 +1,4 @@
-import { loadNativeLibrary } from '../host/native-library.ts';
+import { loadedBuild, loadNativeLibrary } from '../host/native-library.ts';
 import type { Engine } from './codec.ts';
 import { GZIP_CHUNK, GZIP_OS, OS_UNKNOWN } from './engine-gzip.ts';
 import { joined } from './joined.ts';
@@ -34,7 +34,9 @@ export async function isalEngine(level: number, chunk = GZIP_CHUNK): Promise<Eng
   return {
     name: 'isal',
     codec: 'gzip',
-    version: 'libisal 2',
+    get version() {
+      return loadedBuild('libisal 2', LIBRARIES);
+    },
     level: most,
     chunk,
     member: (parts, length) => {

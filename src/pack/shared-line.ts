@@ -1,10 +1,11 @@
 /** What becomes of a stream's blocks in one output. */
 import type { BlockRing } from './block-ring.ts';
-import { type Compression, type Job, KIND, OPERATION } from './chunk.ts';
+import { type Compression, type Job, KIND, OPERATION, type Result } from './chunk.ts';
 import { Cutter } from './cutter.ts';
 import { FramedOutput, HOLE } from './framed-output.ts';
 import type { WorkerPool } from './pool.ts';
 import type { FileSink } from './sink.ts';
+import { ZeroMembers } from './zero-members.ts';
 
 /** One of the outputs. Its place is that of its compression in the pool. */
 export interface SharedOutput {
@@ -76,6 +77,7 @@ class Line implements SharedLine {
   readonly #options: LineOptions;
   readonly #framed: FramedOutput;
   readonly #cutter: Cutter;
+  readonly #zeros: ZeroMembers | undefined;
   /** Chunks that are not written yet, oldest first; each settles when it is. */
   readonly #inFlight: Promise<void>[] = [];
   /** Settles when the write of the chunk given last has begun. */
@@ -87,6 +89,7 @@ class Line implements SharedLine {
     this.#options = options;
     this.#framed = new FramedOutput(output.compression.kind, output.sink);
     this.#cutter = new Cutter(output.compression.chunk, (job) => this.#push(job));
+    this.#zeros = ZeroMembers.of(options.pool, output.compression, place);
   }
 
   async begin(): Promise<void> {
@@ -101,15 +104,27 @@ class Line implements SharedLine {
   async end(): Promise<void> {
     await this.#cutter.zeros(this.#output.tailZeros ?? 0);
     await this.#cutter.end();
+    await this.#endOfZeros();
     await Promise.all(this.#inFlight);
     await this.#framed.end();
   }
 
   async #push(job: Job): Promise<void> {
-    const { pool, ring, most, onError } = this.#options;
+    const kept = this.#zeros?.keeps(job) === true;
+    if (!kept || this.#zeros?.full === true) await this.#endOfZeros();
+    if (kept) return;
     // Before the job goes to a worker, and its operations with it.
     const used = blocksOf(job);
-    const result = pool.run({ ...job, compression: this.#place });
+    await this.#enqueue(this.#options.pool.run({ ...job, compression: this.#place }), used);
+  }
+
+  async #endOfZeros(): Promise<void> {
+    const members = this.#zeros?.take();
+    if (members !== undefined) await this.#enqueue(members, []);
+  }
+
+  async #enqueue(result: Promise<Result>, used: readonly Used[]): Promise<void> {
+    const { ring, most, onError } = this.#options;
     result.catch(() => {});
     const before = this.#begun;
     const turn = (async () => {
@@ -129,9 +144,14 @@ class Line implements SharedLine {
   }
 }
 
-/** The blocks a job is made of, with the bytes it takes of each. */
-function blocksOf({ operations, blocks }: Job): { readonly room: SharedArrayBuffer; readonly length: number }[] {
-  const used: { room: SharedArrayBuffer; length: number }[] = [];
+/** A block a chunk is made of, and the bytes it takes of it. */
+interface Used {
+  readonly room: SharedArrayBuffer;
+  readonly length: number;
+}
+
+function blocksOf({ operations, blocks }: Job): Used[] {
+  const used: Used[] = [];
   for (let at = 0; at < operations.length; at += OPERATION) {
     const [kind, length = 0, place = 0] = operations.subarray(at, at + OPERATION);
     const room = kind === KIND.block ? blocks[place] : undefined;

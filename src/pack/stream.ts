@@ -3,7 +3,7 @@ import { Cutter } from './cutter.ts';
 import { FramedOutput } from './framed-output.ts';
 import type { WorkerPool } from './pool.ts';
 import type { FileSink } from './sink.ts';
-import { MOST_MEMBERS, ZeroMembers } from './zero-members.ts';
+import { ZeroMembers } from './zero-members.ts';
 
 /** Chunks in flight for each worker: enough that a slow chunk at the head does not leave the others idle. */
 export const WINDOW = 4;
@@ -63,21 +63,14 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
     while (inFlight.length >= pool.size * window || (held > HELD && inFlight.length > pool.size)) await writeOldest();
   };
   const zeros = ZeroMembers.of(pool, compression);
-  let zeroRun = 0;
   const endOfZeros = async (): Promise<void> => {
-    if (zeros === undefined || zeroRun === 0) return;
-    const members = zeros.members(zeroRun);
-    zeroRun = 0;
-    await enqueue(members, 0);
+    const members = zeros?.take();
+    if (members !== undefined) await enqueue(members, 0);
   };
   const push = async (job: Job): Promise<void> => {
-    if (zeros?.takes(job) === true) {
-      zeroRun++;
-      if (zeroRun === MOST_MEMBERS) await endOfZeros();
-      return;
-    }
-    await endOfZeros();
-    await enqueue(pool.run(job), job.literals.length);
+    const kept = zeros?.keeps(job) === true;
+    if (!kept || zeros?.full === true) await endOfZeros();
+    if (!kept) await enqueue(pool.run(job), job.literals.length);
   };
   const cutter = new Cutter(compression.chunk, push);
   await output.begin();

@@ -11,25 +11,46 @@ export const MOST_MEMBERS = 1024;
 export class ZeroMembers {
   readonly #pool: WorkerPool;
   readonly #chunk: number;
+  readonly #place: number;
+  /** Chunks that were kept since the last `take`. */
+  #kept = 0;
   #all: Promise<{ readonly bytes: Uint8Array; readonly each: number }> | undefined;
 
-  private constructor(pool: WorkerPool, chunk: number) {
+  private constructor(pool: WorkerPool, chunk: number, place: number) {
     this.#pool = pool;
     this.#chunk = chunk;
+    this.#place = place;
   }
 
-  /** Undefined for kinds of files whose members are not independent of one another, or are holes. */
-  static of(pool: WorkerPool, { kind, chunk }: Compression): ZeroMembers | undefined {
-    return kind === 'gzip' ? new ZeroMembers(pool, chunk) : undefined;
+  /**
+   * Undefined for kinds of files whose members are not independent of one another, or are holes.
+   * @param place that of the compression in the pool
+   */
+  static of(pool: WorkerPool, { kind, chunk }: Compression, place = 0): ZeroMembers | undefined {
+    return kind === 'gzip' || kind === 'bzip2' ? new ZeroMembers(pool, chunk, place) : undefined;
   }
 
-  /** Whether `job` is a whole chunk of zeros that need not be read. */
-  takes({ length, operations }: Job): boolean {
-    return length === this.#chunk && operations.length === OPERATION && operations[0] === KIND.zero;
+  /** Keeps `job` if it is a whole chunk of zeros that need not be read. */
+  keeps({ length, operations }: Job): boolean {
+    const whole = length === this.#chunk && operations.length === OPERATION && operations[0] === KIND.zero;
+    if (whole) this.#kept++;
+    return whole;
   }
 
-  /** `count` of them, at most `MOST_MEMBERS`: the bytes a worker makes of one, as often. */
-  async members(count: number): Promise<Result> {
+  /** Whether nothing more may be kept before they are taken. */
+  get full(): boolean {
+    return this.#kept === MOST_MEMBERS;
+  }
+
+  /** The members of the chunks that were kept; undefined where there are none. */
+  take(): Promise<Result> | undefined {
+    const count = this.#kept;
+    this.#kept = 0;
+    return count === 0 ? undefined : this.#members(count);
+  }
+
+  /** The bytes a worker makes of one, as often. */
+  async #members(count: number): Promise<Result> {
     this.#all ??= this.#make();
     const { bytes, each } = await this.#all;
     return {
@@ -43,7 +64,14 @@ export class ZeroMembers {
 
   async #make(): Promise<{ bytes: Uint8Array; each: number }> {
     const operations = Float64Array.of(KIND.zero, this.#chunk, 0, 0, 0, 0, 0);
-    const job: Job = { index: 0, length: this.#chunk, operations, literals: new Uint8Array(0), blocks: [] };
+    const job: Job = {
+      index: 0,
+      length: this.#chunk,
+      operations,
+      literals: new Uint8Array(0),
+      blocks: [],
+      compression: this.#place,
+    };
     const made = await this.#pool.run(job);
     const each = made.bytes.length;
     const bytes = new Uint8Array(each * MOST_MEMBERS);

@@ -143,6 +143,7 @@ test.each([
   [['frobnicate'], 'usage'],
   [['pack', 'x', '--frmat', 'tgz'], 'usage'],
   [['pack', 'x', '--format', 'zst'], 'filetype.unknown'],
+  [['pack', 'x', '--format'], 'usage'],
   [['pack', 'x', '--sbom'], 'usage'],
   [['pack', 'x', '--level'], 'usage'],
   [['pack', 'x', '--out'], 'usage'],
@@ -161,6 +162,20 @@ test.each([
   expect(result.stderr).toContain(`code   ${code}`);
   expect(result.stderr).toContain('next   ');
   expect(result.stdout).toBe('');
+});
+
+test.each([
+  [['pack'], 'an argument is missing (0 given, 1 needed)'],
+  [['pack', 'x', '--workers'], '--workers needs a value'],
+])('compose %j says in plain English what is wrong, whatever the language of the host', async (args, text) => {
+  const { status, stderr } = await compose(args, { env: { LC_ALL: 'de_DE.UTF-8' } });
+  expect(status).toBe(2);
+  expect(stderr).toContain(`Cannot run this command: ${text}`);
+});
+
+test('the help is in one language', async () => {
+  const { stdout } = await compose(['--help'], { env: { LC_ALL: 'de_DE.UTF-8' } });
+  expect(stdout).toContain('Commands:');
 });
 
 test('a host without QEMU is told what to install, with status 3', async () => {

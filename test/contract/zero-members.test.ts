@@ -3,30 +3,52 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { quietContext } from '../../src/events.ts';
+import type { FileType } from '../../src/pack/filetypes.ts';
 import { pack } from '../../src/pack/pack.ts';
 import { MOST_MEMBERS } from '../../src/pack/zero-members.ts';
 
 const run = promisify(execFile);
-const MIB = 1024 ** 2;
+const CHUNK = 256 * 1024;
+let folder = '';
 
-test('zeros that are written by the thousand are the bytes that workers make of each chunk, and the disk', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'compose-zeros-'));
-  try {
-    const disk = join(folder, 'disk.raw');
-    await using file = await open(disk, 'wx');
-    await file.write(Buffer.from('first'), 0, 5, 3 * MIB - 2);
-    await file.write(Buffer.from('later'), 0, 5, (MOST_MEMBERS + 40) * MIB);
-    await file.truncate((MOST_MEMBERS + 60) * MIB + 4096);
-    const packed = async (name: string, filetypes: readonly ('ddgz' | 'ddraw')[]): Promise<string> => {
-      const options = { disk, format: 'raw', out: folder, name, filetypes, seal: false, freeBlocks: 'keep' } as const;
-      const { artifacts } = await pack(options, quietContext());
-      return artifacts[0]?.sha256 ?? '';
-    };
-    expect(await packed('alone', ['ddgz'])).toBe(await packed('both', ['ddgz', 'ddraw']));
-    await run('bash', ['-euc', 'zcat "$1" | cmp - "$2"', 'bash', join(folder, 'alone.dd.gz'), disk]);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'compose-zeros-'));
+  await using file = await open(join(folder, 'holes.raw'), 'wx');
+  await file.write(Buffer.from('first'), 0, 5, 3 * CHUNK - 2);
+  await file.write(Buffer.from('later'), 0, 5, (MOST_MEMBERS + 40) * CHUNK);
+  await file.truncate((MOST_MEMBERS + 60) * CHUNK + 4096);
+  // The same disk, whose zeros workers have to read.
+  await run('cp', ['--sparse=never', join(folder, 'holes.raw'), join(folder, 'written.raw')]);
+}, 60_000);
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Digests of what is made of a disk, by filetype. */
+async function packed(disk: string, filetypes: readonly FileType[]): Promise<Record<string, string>> {
+  const name = `${disk}-${filetypes.join('-')}`;
+  const how = { format: 'raw', seal: false, freeBlocks: 'keep', chunk: CHUNK, level: 5 } as const;
+  const { artifacts } = await pack({ disk: join(folder, disk), out: folder, name, filetypes, ...how }, quietContext());
+  return Object.fromEntries(artifacts.map(({ filetype, sha256 }) => [filetype, sha256]));
+}
+
+test.each(['ddgz', 'ddbz2'] as const)(
+  'zeros of a %s that are written by the thousand are the bytes that workers make of each chunk',
+  async (filetype) => {
+    expect(await packed('holes.raw', [filetype])).toEqual(await packed('written.raw', [filetype]));
+  },
+  60_000,
+);
+
+test('several outputs write zeros by the thousand as each of them does alone, and what they hold is the disk', async () => {
+  const alone = { ...(await packed('holes.raw', ['ddgz'])), ...(await packed('holes.raw', ['ddbz2'])) };
+  expect(await packed('holes.raw', ['ddgz', 'ddbz2', 'ddraw'])).toMatchObject(alone);
+  const made = join(folder, 'holes.raw-ddgz-ddbz2-ddraw.dd');
+  for (const [tool, end] of [
+    ['zcat', '.gz'],
+    ['bzcat', '.bz2'],
+    ['cat', ''],
+  ] as const) {
+    await run('bash', ['-euc', '"$1" "$2" | cmp - "$3"', 'bash', tool, made + end, join(folder, 'holes.raw')]);
   }
 }, 60_000);

@@ -13,7 +13,7 @@ import { type PackFlags, packFlags, packSettings } from '../pack-flags.ts';
 type Flags = PackFlags &
   DiskFormatFlag & {
     disk: string;
-    format: string[];
+    format: string[] | undefined;
     out: string;
     name: string | undefined;
     seal: boolean;
@@ -43,8 +43,8 @@ export const packVerb: Verb<Flags> = {
           type: 'string',
           array: true,
           nargs: 1,
-          default: ['tgz'],
-          describe: 'MAAS filetypes, comma-separated',
+          // No default: yargs would take it in place of a value that is missing.
+          describe: 'MAAS filetypes, comma-separated; tgz by default',
         },
         ...diskFormatFlag,
         out: { type: 'string', default: 'images', describe: 'folder for the artifacts' },
@@ -65,7 +65,7 @@ export const packVerb: Verb<Flags> = {
     };
     if (maas.base_image !== undefined) checkBaseImage(maas.base_image);
     if (maas.architecture !== undefined) checkArchitecture(maas.architecture);
-    const filetypes = parseFileTypes(flags.format);
+    const filetypes = parseFileTypes(flags.format ?? ['tgz']);
     const format = flags['disk-format'] === undefined ? {} : { format: flags['disk-format'] };
     const options = { disk: flags.disk, ...format, out: resolve(flags.out), name, filetypes, seal: flags.seal, maas };
     const { verify, ...settings } = await packSettings(flags, context);
