@@ -192,6 +192,8 @@ describe.skipIf(!HAVE)(`the live server${why}`, () => {
       await expect.poll(() => machine.serial.tail(30).join('\n'), { timeout: LONG / 3 }).toMatch(said);
       if (from === '') return;
       await ended;
+      // It boots the installer once more, which begins by overwriting the disk.
+      await machine[Symbol.asyncDispose]();
       const { cmdline: __, ...given } = await recordOn(join(at, 'disk.qcow2'));
       expect(given).toEqual(SEED);
     },
