@@ -31,7 +31,9 @@ async function compress({ input, length, next }: Work): Promise<void> {
     let made = 0;
     for (let at = Atomics.add(counter, 0, 1); at * CHUNK < length; at = Atomics.add(counter, 0, 1)) {
       const chunk = new Uint8Array(input, at * CHUNK, Math.min(CHUNK, length - at * CHUNK));
-      made += Number(gzip(compressor, chunk, chunk.length, room, room.length));
+      const bytes = Number(gzip(compressor, chunk, chunk.length, room, room.length));
+      if (bytes === 0) throw new RangeError(`libdeflate could not compress chunk ${at}`);
+      made += bytes;
     }
     parentPort?.postMessage(made);
   });

@@ -38,26 +38,19 @@ const EPILOGUE = `Exit status: 0 done, 2 bad usage or recipe, 3 the host lacks s
 6 provisioning, 7 packing, 8 verify, 9 publish, 130 interrupted.`;
 
 /** What is said in place of words that only a programmer of yargs understands. */
-const WORDS: Record<string, string | Record<string, string>> = {
-  'Not enough non-option arguments: got %s, need at least %s': bothForms(
-    'an argument is missing (%s given, %s needed)',
-  ),
-  'Too many non-option arguments: got %s, maximum of %s': bothForms(
-    'there are too many arguments (%s given, %s at most)',
-  ),
+const MISSING = 'an argument is missing (%s given, %s needed)';
+const WORDS = {
+  'Not enough non-option arguments: got %s, need at least %s': { one: MISSING, other: MISSING },
   'Not enough arguments following: %s': '--%s needs a value',
 };
-
-function bothForms(text: string): { readonly one: string; readonly other: string } {
-  return { one: text, other: text };
-}
 
 async function main(argv: readonly string[]): Promise<void> {
   const parser = globalOptions(yargs([...argv]))
     .scriptName('compose')
     // Else the parser's own words are in the language of the host, among ours.
     .locale('en')
-    .updateStrings(WORDS as Record<string, string>)
+    // Its types know of no words with a plural.
+    .updateStrings(WORDS as object as Record<string, string>)
     .usage('$0 <command>\n\nComposes operating-system images for bare metal.')
     .version(packageVersion())
     .strict()

@@ -42,6 +42,7 @@ export async function logicalPlaces(
 ): Promise<{ readonly places: Place[]; readonly failures: ReadonlyMap<number, unknown> }> {
   const members = probed.flatMap((place, index) => (place.probe?.kind === 'LVM2_member' ? [{ place, index }] : []));
   if (members.length === 0) return { places: [], failures: new Map() };
+  // Modules that disks without LVM have no use for.
   const [{ readLvm }, { areasOnDisk }] = await Promise.all([
     import('../disk/lvm/read.ts'),
     import('../disk/mapped.ts'),
