@@ -18,6 +18,8 @@ export interface RecipeFlags extends CustomFlags {
   readonly layout: string | undefined;
   readonly 'add-user': string[] | undefined;
   readonly script: string[] | undefined;
+  readonly cpus: number | undefined;
+  readonly memory: string | undefined;
 }
 
 type CustomFlags = { readonly [K in `custom-${AnswerLanguage}`]: string | undefined };
@@ -51,6 +53,8 @@ export function recipeFlags(yargs: Argv<GlobalOptions>): Argv<RecipeFlags & Glob
         describe: 'account of the image, with a file of public keys: ops:./ops.pub',
       },
       script: { type: 'string', array: true, nargs: 1, describe: 'file to run in the guest after the steps' },
+      cpus: { type: 'number', describe: "processors of the guest, in place of the recipe's" },
+      memory: { type: 'string', describe: "memory of the guest, in place of the recipe's: 4G" },
       ...Object.fromEntries(ANSWER_LANGUAGES.map((language) => [`custom-${language}`, CUSTOM(language)])),
     }) as Argv<RecipeFlags & GlobalOptions>;
 }
@@ -64,6 +68,7 @@ export function planOptions(flags: RecipeFlags): PlanOptions {
     iso: flags.iso,
     image: flags.image,
     layout: flags.layout,
+    machine: { cpus: flags.cpus, memory: flags.memory },
     custom: customOf(flags),
     users: (flags['add-user'] ?? []).map(userOf),
     scripts: flags.script ?? [],

@@ -9,6 +9,7 @@ import type { MaasEntry } from '../pack/records.ts';
 import { allowsOf, offOf, type VerifySettings } from '../verify/settings.ts';
 import { customFlag } from './answer-inputs.ts';
 import type { FileProblem } from './answer-problems.ts';
+import { type GivenMachine, giveMachine } from './given-machine.ts';
 import type { PlannedMachine } from './image-machine.ts';
 import { loadRecipe } from './load.ts';
 import { checkMaas } from './maas-rules.ts';
@@ -40,6 +41,8 @@ export interface PlanOptions extends AddedSteps {
   readonly mediumLater?: boolean;
   /** A variant of the recipe. @default the first it has */
   readonly layout?: string | undefined;
+  /** Processors and memory of the guest. @default the recipe's */
+  readonly machine?: GivenMachine | undefined;
   /** The operator's additions to generated answers, in the language of the recipe's installer. */
   readonly custom?: CustomAnswers | undefined;
   /** Is told what is wrong with the answers of an installer. @default their errors are thrown */
@@ -103,7 +106,7 @@ export function plan(options: PlanOptions): Plan {
   const arch = choose('arch', options.arch ?? 'amd64', whole.arch, whole.name);
   checkSet(whole);
   const layout = chooseLayout(whole, options.layout);
-  const recipe = flatten(whole, layout, arch);
+  const recipe = giveMachine(flatten(whole, layout, arch), options.machine ?? {});
   const kind = chooseSource(whole, recipe, options, layout);
   const values = resolveVariables(recipe, options, arch);
   const resolved = resolveRecipe(recipe, kind, { ...values, ...archValues(arch) });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ALLOW_FLAGS } from '../../fixtures/allows.ts';
-import { compose } from '../../fixtures/cli.ts';
+import { compose, EMULATED } from '../../fixtures/cli.ts';
 import { anacondaDouble, FLAVOURS, type FlavourName, RECORDS, smallSystems } from '../../fixtures/doubles/anaconda.ts';
 import { failedInstallation, type Installing, plannedInstallation } from '../../fixtures/doubles/installations.ts';
 import { NO_SMALL_IMAGE } from '../../fixtures/small-image.ts';
@@ -67,12 +67,9 @@ for (const [name, hooks] of DRIVEN) {
       await writeFile(custom, CUSTOM);
       const given = ['--iso', iso(name), '--custom-kickstart', custom, ...set.flatMap((one) => ['--set', one])];
       const env = { COMPOSE_STATE: join(folder, `${name}.state`), COMPOSE_CACHE: join(folder, `${name}.cache`) };
-      const built = await compose(
-        ['build', name, ...given, ...ALLOW_FLAGS, '--out', out, '--accelerator', 'tcg', '--log', 'plain'],
-        {
-          env,
-        },
-      );
+      const built = await compose(['build', name, ...given, ...ALLOW_FLAGS, '--out', out, ...EMULATED], {
+        env,
+      });
       expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({
         status: 0,
         stderr: '',

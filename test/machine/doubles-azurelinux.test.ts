@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ALLOW_FLAGS } from '../../fixtures/allows.ts';
-import { compose } from '../../fixtures/cli.ts';
+import { compose, EMULATED } from '../../fixtures/cli.ts';
 import { RECORDS, smallSystems } from '../../fixtures/doubles/anaconda.ts';
 import { azureLinuxDouble } from '../../fixtures/doubles/azurelinux.ts';
 import { AZURELINUX_FLAVOURS, type AzureLinuxFlavourName } from '../../fixtures/doubles/azurelinux-flavours.ts';
@@ -53,10 +53,7 @@ for (const name of NAMES) {
       const set = SET[name];
       const given = ['--iso', iso(name), ...set.flatMap((one) => ['--set', one])];
       const env = { COMPOSE_STATE: join(folder, `${name}.state`), COMPOSE_CACHE: join(folder, `${name}.cache`) };
-      const built = await compose(
-        ['build', name, ...given, ...ALLOW_FLAGS, '--out', out, '--accelerator', 'tcg', '--log', 'plain'],
-        { env },
-      );
+      const built = await compose(['build', name, ...given, ...ALLOW_FLAGS, '--out', out, ...EMULATED], { env });
       expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({
         status: 0,
         stderr: '',

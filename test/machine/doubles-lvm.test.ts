@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ALLOW_FLAGS } from '../../fixtures/allows.ts';
-import { compose } from '../../fixtures/cli.ts';
+import { compose, EMULATED } from '../../fixtures/cli.ts';
 import { anacondaDouble, RECORDS, smallSystems } from '../../fixtures/doubles/anaconda.ts';
 import { failedInstallation, plannedInstallation } from '../../fixtures/doubles/installations.ts';
 import { rootDevice, startRestored } from '../../fixtures/doubles/restored.ts';
@@ -51,7 +51,7 @@ for (const { name, answers, grows } of DRIVEN) {
     async () => {
       const out = join(folder, `${name}.out`);
       const env = { COMPOSE_STATE: join(folder, `${name}.state`), COMPOSE_CACHE: join(folder, `${name}.cache`) };
-      const given = ['--layout', 'lvm', '--iso', iso(name), ...ALLOW_FLAGS, '--accelerator', 'tcg', '--log', 'plain'];
+      const given = ['--layout', 'lvm', '--iso', iso(name), ...ALLOW_FLAGS, ...EMULATED];
       const built = await compose(['build', name, ...given, '--out', out], { env });
       expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({
         status: 0,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ALLOW_FLAGS } from '../../fixtures/allows.ts';
-import { compose } from '../../fixtures/cli.ts';
+import { compose, EMULATED } from '../../fixtures/cli.ts';
 import { RECORDS, smallSystems } from '../../fixtures/doubles/anaconda.ts';
 import { failedInstallation, plannedInstallation } from '../../fixtures/doubles/installations.ts';
 import { suseDouble } from '../../fixtures/doubles/suse.ts';
@@ -51,12 +51,9 @@ for (const name of NAMES) {
       const set = ['packages=vim,tmux'];
       const given = ['--iso', iso(name), `--custom-${language}`, custom, '--set', ...set];
       const env = { COMPOSE_STATE: join(folder, `${name}.state`), COMPOSE_CACHE: join(folder, `${name}.cache`) };
-      const built = await compose(
-        ['build', name, ...given, ...ALLOW_FLAGS, '--out', out, '--accelerator', 'tcg', '--log', 'plain'],
-        {
-          env,
-        },
-      );
+      const built = await compose(['build', name, ...given, ...ALLOW_FLAGS, '--out', out, ...EMULATED], {
+        env,
+      });
       expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({
         status: 0,
         stderr: '',

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ALLOW_FLAGS } from '../../fixtures/allows.ts';
-import { compose } from '../../fixtures/cli.ts';
+import { compose, EMULATED } from '../../fixtures/cli.ts';
 import { NO_SMALL_IMAGE } from '../../fixtures/small-image.ts';
 import { type Filling, standInImage } from '../../fixtures/stand-in-image.ts';
 
@@ -56,20 +56,7 @@ test.skipIf(!HAVE)(
     const out = join(folder, 'out');
     const env = { COMPOSE_STATE: join(folder, 'state'), COMPOSE_CACHE: join(folder, 'cache') };
     const set = ['--set', `image_sha256=${sha256}`, '--set', 'timezone=Europe/Berlin'];
-    const given = [
-      'build',
-      'sles-12',
-      '--image',
-      image,
-      ...set,
-      ...ALLOW_FLAGS,
-      '--out',
-      out,
-      '--accelerator',
-      'tcg',
-      '--log',
-      'plain',
-    ];
+    const given = ['build', 'sles-12', '--image', image, ...set, ...ALLOW_FLAGS, '--out', out, ...EMULATED];
     const built = await compose(given, { env });
     expect({ status: built.status, stderr: built.status === 0 ? '' : built.stderr }).toEqual({ status: 0, stderr: '' });
 

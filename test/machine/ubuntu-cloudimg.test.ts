@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ALLOW_FLAGS } from '../../fixtures/allows.ts';
-import { compose } from '../../fixtures/cli.ts';
+import { compose, EMULATED } from '../../fixtures/cli.ts';
 import { serveFiles } from '../../fixtures/http-servers.ts';
 import { NO_SMALL_IMAGE } from '../../fixtures/small-image.ts';
 import { type Filling, standInImage } from '../../fixtures/stand-in-image.ts';
@@ -63,7 +63,7 @@ test.skipIf(!HAVE)(
     const out = join(folder, 'out');
     const env = { COMPOSE_STATE: join(folder, 'state'), COMPOSE_CACHE: join(folder, 'cache') };
     const set = [`cloudimg_base=${server.url}`, ...SET].flatMap((one) => ['--set', one]);
-    const given = ['--layout', 'cloudimg', ...set, ...ALLOW_FLAGS, '--accelerator', 'tcg', '--log', 'plain'];
+    const given = ['--layout', 'cloudimg', ...set, ...ALLOW_FLAGS, ...EMULATED];
     const built = await compose(['build', 'ubuntu-24.04', ...given, '--out', out], { env });
     expect(built.status, built.stderr).toBe(0);
 

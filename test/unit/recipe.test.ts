@@ -171,6 +171,36 @@ test('options of the machine are planned', async () => {
   });
 });
 
+test('the operator gives the guest processors and memory, and its installer as much', () => {
+  const given = { cpus: 6, memory: '6G' };
+  const debian = plan({ recipe: 'debian-12', machine: given });
+  expect(debian.machine).toMatchObject({
+    cpus: 6,
+    memory: 6 * 1024 ** 3,
+    disk: plan({ recipe: 'debian-12' }).machine.disk,
+  });
+  const memoryOf = (memory?: string) => {
+    const made = plan({ recipe: 'rocky-9', machine: { memory }, mediumLater: true });
+    return made.source.kind === 'installer' ? [made.machine.memory, made.source.memory] : [];
+  };
+  const [machine = 0, installer = 0] = memoryOf();
+  expect(installer, 'the recipe gives an installer more').toBeGreaterThan(machine);
+  expect(memoryOf('64G')).toEqual([64 * 1024 ** 3, 64 * 1024 ** 3]);
+  expect(memoryOf('512M')).toEqual([512 * 1024 ** 2, installer]);
+});
+
+test.each([
+  [{ cpus: 0 }, 'machine.cpus', '0'],
+  [{ cpus: 1.5 }, 'machine.cpus', '1.5'],
+  [{ cpus: Number.NaN }, 'machine.cpus', 'NaN'],
+  [{ memory: 'much' }, 'machine.memory', 'much'],
+  [{ memory: '' }, 'machine.memory', ''],
+] as const)('the guest cannot be given %o', async (machine, code, value) => {
+  const error = await refusal(() => plan({ recipe: 'debian-12', machine }));
+  expect(error.code).toBe(code);
+  expect(error.message).toContain(value);
+});
+
 test('the interface of the disk is planned, and printed where it is not the usual one', async () => {
   const path = await file('nvme.yaml', 'extends: debian-12\nname: m\nmachine: { disk_interface: nvme }\n');
   const planned = plan({ recipe: path });
