@@ -4,6 +4,7 @@
  * `bench/results/pack.json`. `npm run bench -- txz tbz` compares these outputs only; `--disk=<qcow2>` takes another disk than
  * Debian 12 from packages. Needs root for the rivals that read through the kernel's own mount.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -82,6 +83,11 @@ function mustSucceed(run: Measured, title: string): Measured {
   return run;
 }
 
+/** What the run before left to be written is written, and does not take from the next one's time. */
+function settle(): void {
+  execFileSync('sync');
+}
+
 async function main(): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'compose-bench-'));
   const rows: Row[] = [];
@@ -112,6 +118,7 @@ async function main(): Promise<void> {
       const out = join(work, `compose-${kind}`);
       const temporary = mkdtempSync(join(work, 'tmp-'));
       const command = `TMPDIR="${temporary}" node "${cli}" pack "${path}" --no-seal ${flags} --name bench --out "${out}" --log plain`;
+      settle();
       const run = mustSucceed(await measure(command, { cwd: work, temporary }), 'compose');
       const { size } = statSync(join(out, `bench.${suffix}`));
       rmSync(out, { recursive: true });
@@ -133,6 +140,7 @@ async function main(): Promise<void> {
       const settings = Object.entries(values).map(([key, value]) => `${key}='${value}'`);
       // compose ends when its file is durable.
       const script = `${settings.join('\n')}\n${rival.script}\nsync "$OUT"`;
+      settle();
       const run = mustSucceed(await measure(script, { cwd: work, temporary }), rival.title);
       const ms = rival.timesItself ? Number(readFileSync(join(temporary, 'ms'), 'utf8')) : run.ms;
       const { size } = statSync(out);

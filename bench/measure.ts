@@ -37,8 +37,9 @@ export async function measure(
   if (sink) child.stdout?.pipe(sink);
   let peakMemory = 0;
   let peakTemporary = 0;
+  const others = new Set<string>();
   const sample = (): void => {
-    peakMemory = Math.max(peakMemory, sessionMemory(child.pid ?? -1));
+    peakMemory = Math.max(peakMemory, sessionMemory(child.pid ?? -1, others));
     if (options.temporary) peakTemporary = Math.max(peakTemporary, folderBytes(options.temporary));
   };
   const timer = setInterval(sample, SAMPLE_MS);
@@ -57,14 +58,21 @@ export async function measure(
   };
 }
 
-function sessionMemory(session: number): number {
+/**
+ * `others` are processes of other sessions, which grows: to look at all of them every time took a thirtieth of a processor
+ * from what is measured. A process of the session begins with the session of its parent, so that none of it gets in there.
+ */
+function sessionMemory(session: number, others: Set<string>): number {
   let total = 0;
   for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
+    if (others.has(name) || !/^\d+$/.test(name)) continue;
     try {
       const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      if (Number(fields[3]) !== session) continue;
+      if (Number(fields[3]) !== session) {
+        others.add(name);
+        continue;
+      }
       total += Number(readFileSync(`/proc/${name}/statm`, 'latin1').split(' ')[1]) * PAGE;
     } catch {
       // The process ended between the listing and the read.

@@ -14,7 +14,7 @@ interface Kind {
 /** What is compared. */
 export const KINDS = {
   tgz: { flags: '--format tgz', suffix: 'tar.gz', runs: 3 },
-  'tgz-server': { flags: '--format tgz', suffix: 'tar.gz', runs: 2, disk: 'server' },
+  'tgz-server': { flags: '--format tgz', suffix: 'tar.gz', runs: 4, disk: 'server' },
   ddgz: { flags: '--format ddgz', suffix: 'dd.gz', runs: 3 },
   'ddgz-small': { flags: '--format ddgz', suffix: 'dd.gz', runs: 3, disk: 'small' },
   'ddgz-100g': { flags: '--format ddgz', suffix: 'dd.gz', runs: 3 },
@@ -113,7 +113,7 @@ const bare = (id: string, kind: BenchKind): Rival => ({
   kind,
   script: BARE,
   packages: ['libdeflate0'],
-  runs: 2,
+  runs: 4,
   timesItself: true,
 });
 

@@ -22,7 +22,14 @@ export async function within<T>(promise: Promise<T>, ms: number, signal?: AbortS
 /** Longest time of one of Node's timers; a longer one would be over at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** A signal that is aborted `ms` from now: a scaled budget, which is no whole number now and then, or longer than a timer. */
+/**
+ * A signal that is aborted `ms` from now, with a TimeoutError: a scaled budget, which is no whole number now and then, or longer
+ * than a timer. Not AbortSignal.timeout(): `AbortSignal.any` holds its sources weakly, and one that only it knows is gone with
+ * the next collection, its time never up (Node 20).
+ */
 export function deadline(ms: number): AbortSignal {
-  return AbortSignal.timeout(Math.max(0, Math.min(Math.ceil(ms), LONGEST_MS)));
+  const over = new AbortController();
+  const end = (): void => over.abort(new DOMException(`${Math.ceil(ms)} ms are over`, 'TimeoutError'));
+  setTimeout(end, Math.max(0, Math.min(Math.ceil(ms), LONGEST_MS))).unref();
+  return over.signal;
 }

@@ -2,6 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import type { Codec } from '../disk/block-source.ts';
 import type { Unpacker } from '../disk/unpacker.ts';
 import { type Job, KIND, OPERATION } from './chunk.ts';
+import { copyBytes } from './copy-bytes.ts';
 
 /** Bytes a part has at most: what of a chunk is in memory at a time. */
 const PART = 1024 * 1024;
@@ -41,7 +42,7 @@ export class ChunkFiller {
         } else if (kind === KIND.block) {
           const block = blocks[file];
           if (block === undefined) throw new Error(`a job names block ${file} of ${blocks.length}`);
-          target.set(new Uint8Array(block, offset + done, target.length));
+          copyBytes(target, 0, new Uint8Array(block, offset + done, target.length));
         } else if (kind === KIND.data) {
           this.#read(file, offset + done, target);
         } else {

@@ -23,7 +23,7 @@ export class FramedOutput {
   async write(result: Result): Promise<void> {
     const { bytes, length, hole } = result;
     if (hole) {
-      this.#sink.skip(length, HOLE);
+      await this.#sink.skip(length, HOLE);
     } else {
       this.#frame.note(bytes, length);
       await this.#sink.write(bytes);

@@ -1,3 +1,4 @@
+import type { OutputFileOptions } from './create-output.ts';
 import { Replaced } from './replaced.ts';
 import { FileSink } from './sink.ts';
 
@@ -6,8 +7,8 @@ export class Outcome implements AsyncDisposable {
   readonly #files: FileSink[] = [];
 
   /** Begins a file. It is removed when the run ends before it has its name. @throws PackError `pack.output` */
-  async create(path: string): Promise<FileSink> {
-    const file = await FileSink.create(path);
+  async create(path: string, options: OutputFileOptions = {}): Promise<FileSink> {
+    const file = await FileSink.create(path, options);
     this.#files.push(file);
     return file;
   }

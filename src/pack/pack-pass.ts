@@ -43,7 +43,9 @@ export async function packPass(work: Work, filetypes: readonly FileType[]): Prom
   const tree = filetypes.every((type) => FILE_TYPES[type].content === 'tree');
   const source = tree ? work.disk : await sealedDisk(work);
   const outputs: Output[] = [];
-  for (const filetype of filetypes) outputs.push(await outputOf(work, filetype, source));
+  // What is read back is found in the host's cache; and several together have no memory left for rooms to write from.
+  const direct = filetypes.length === 1 && !options.check;
+  for (const filetype of filetypes) outputs.push(await outputOf(work, filetype, source, direct));
   const compressions = outputs.map(({ compression }) => compression);
   await using pool = WorkerPool.begin({ files: source.files, compressions, size: options.workers, rooms, threads });
   const { manifest, tap } = tree && options.manifest ? await listed(work) : {};
@@ -97,11 +99,11 @@ export function phaseOf(filetypes: readonly FileType[]): string {
   return `pack ${filetypes.join(', ')}`;
 }
 
-async function outputOf(work: Work, filetype: FileType, source: BlockSource): Promise<Output> {
+async function outputOf(work: Work, filetype: FileType, source: BlockSource, direct: boolean): Promise<Output> {
   const { options, engines, outcome } = work;
   const row = FILE_TYPES[filetype];
   const engine = row.compression === 'none' ? undefined : engines.get(row.compression);
-  const sink = await outcome.create(artifactPath(options, filetype));
+  const sink = await outcome.create(artifactPath(options, filetype), { direct });
   const around = row.content === 'disk-in-tar' ? memberAround(source.size) : {};
   return { filetype, row, engine, sink, compression: compressionOf(engine), ...around };
 }

@@ -66,7 +66,7 @@ class PlainLine implements SharedLine {
 
   async end(): Promise<void> {
     await Promise.all(this.#inFlight);
-    this.#output.sink.skip(this.#output.tailZeros ?? 0, HOLE);
+    await this.#output.sink.skip(this.#output.tailZeros ?? 0, HOLE);
   }
 }
 

@@ -3,6 +3,7 @@ import { openUnpacker } from '../disk/unpacker.ts';
 import type { Compression, FromWorker, Job, Made, ToWorker } from './chunk.ts';
 import { ChunkFiller } from './chunk-filler.ts';
 import type { Engine } from './codec.ts';
+import { copyBytes } from './copy-bytes.ts';
 import { openEngine } from './engine.ts';
 import { joined } from './joined.ts';
 
@@ -130,10 +131,10 @@ interface Line {
 }
 
 function putInto(room: SharedArrayBuffer, parts: Iterable<Uint8Array>): void {
-  const whole = new Uint8Array(room);
+  const whole = Buffer.from(room);
   let at = 0;
   for (const part of parts) {
-    whole.set(part, at);
+    copyBytes(whole, at, part);
     at += part.length;
   }
 }
@@ -149,7 +150,7 @@ function handOver(
     const own = !keep && member.length === member.buffer.byteLength && !isShared(member);
     return { start: 0, stored: 0, bytes: own ? (member as Uint8Array<ArrayBuffer>) : new Uint8Array(member) };
   }
-  new Uint8Array(into).set(member);
+  copyBytes(Buffer.from(into), 0, member);
   return { start: 0, stored: member.length };
 }
 

@@ -31,7 +31,8 @@ export async function measureSetting(
   const compression = compressionOf(engine);
   engine.close();
   await using disk = await openDisk(path, { signal, format: 'raw' });
-  await using sink = await FileSink.create(join(folder, `run-${randomBytes(4).toString('hex')}.gz`));
+  const made = join(folder, `run-${randomBytes(4).toString('hex')}.gz`);
+  await using sink = await FileSink.create(made, { direct: true });
   const beforeWorkers = performance.now();
   await using pool = await WorkerPool.start({ files: disk.files, compressions: [compression], size: workers });
   const start = withStart ? beforeWorkers : performance.now();

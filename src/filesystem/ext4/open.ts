@@ -12,6 +12,9 @@ import { readBlock, type Volume } from './volume.ts';
 
 export type { Ext4 } from './filesystem.ts';
 
+/** Bytes of metadata that are read at a time: directories lie scattered, inodes 64 together. */
+const PIECE = 16 * 1024;
+
 const MMP_SEQUENCE = 4;
 const MMP_CLEAN = 0xff4d4d50;
 
@@ -33,7 +36,8 @@ export async function openExt4(source: BlockSource): Promise<Ext4> {
     );
   }
   const groups = await readGroups(source, superblock);
-  const volume: Volume = { source, superblock, groups, cache: new MetadataCache(source) };
+  const cache = new MetadataCache(source, Math.max(PIECE, superblock.blockSize));
+  const volume: Volume = { source, superblock, groups, cache };
   return ext4Tree(volume, {
     uuid: uuidText(superblock.uuid),
     label: superblock.label,
