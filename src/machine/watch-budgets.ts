@@ -28,7 +28,7 @@ export function watchBudgets(timeScale: number): WatchBudgets {
   return {
     quietMs: 6_000 + 400 * timeScale,
     stallMs: 100_000 + 2_000 * timeScale,
-    spinMs: 30_000 + 12_000 * timeScale,
+    spinMs: 30_000 * timeScale + 30_000,
     answerMs: 10_000,
     unattendedAnswerMs: 30_000,
     beatMs: 5_000,

@@ -18,9 +18,9 @@ declare const WebAssembly:
   | undefined;
 
 /**
- * Writes past the host's page cache: to have a gigabyte copied into the cache and brought to the disk from there takes one to
- * three seconds of processor time (Linux 6.18, ext4), written directly a tenth of one; and what the host has in its cache
- * stays there, the disk that is packed among it.
+ * Writes past the host's page cache: to have a gigabyte copied into the cache and brought to the disk from there takes 0.3 s of
+ * processor time on a host with free memory and up to 3 s where other files fill it (Linux 6.18, ext4), written directly a
+ * tenth of a second; and what the host has in its cache stays there, the disk that is packed among it.
  */
 export class DirectFile implements OutputFile {
   readonly #cached: FileHandle;

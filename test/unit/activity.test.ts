@@ -57,6 +57,6 @@ test('processors that cannot be seen count as idle, never as busy', () => {
 test('budgets grow with the time scale, a wait less than a computation', () => {
   const [fast, slow] = [watchBudgets(1), watchBudgets(10)];
   expect(slow.quietMs / fast.quietMs).toBeLessThan(2);
-  expect(slow.spinMs / fast.spinMs).toBeGreaterThan(3);
+  expect(slow.spinMs / fast.spinMs).toBeGreaterThan(5);
   expect(fast.quietMs).toBeLessThan(fast.stallMs);
 });
