@@ -118,6 +118,8 @@ test('a growing file is told as it grows, cut characters and all, until it has e
       if (text.endsWith('é')) ended = true;
     },
   });
+  // Where it begins is told by the length that the file has when it is opened.
+  await expect.poll(() => text).toBe('ing|');
   await writeFile(path, Buffer.from([0xc3]), { flag: 'a' });
   await writeFile(path, Buffer.from([0xa9]), { flag: 'a' });
   await following;
