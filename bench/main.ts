@@ -15,7 +15,7 @@ import { type BenchKind, diskOf, KINDS, LARGE, RIVALS, type Rival } from './riva
 import { describeRow, markdownTable, type Row } from './table.ts';
 
 /** What one run of a way of packing cost, and the size of what it made. */
-type Run = Measured & { readonly size: number };
+type Run = Measured & { readonly size: number; readonly packMs?: number };
 
 interface Way {
   readonly title: string;
@@ -39,6 +39,7 @@ function best(runs: readonly Run[], title: string, kind: string): Row {
     kind,
     size: runs.at(-1)?.size ?? 0,
     ms: Math.min(...runs.map((run) => run.ms)),
+    packMs: runs.some((run) => run.packMs === undefined) ? undefined : Math.min(...runs.map((run) => run.packMs ?? 0)),
     peakMemory: Math.max(...runs.map((run) => run.peakMemory)),
     peakTemporary: Math.max(...runs.map((run) => run.peakTemporary)),
   };
@@ -88,6 +89,17 @@ function settle(): void {
   execFileSync('sync');
 }
 
+/** Milliseconds from the first event of a run, that the root is looked for, to the last, an artifact under its name. */
+function packing(events: string): number {
+  const times = events
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => Date.parse((JSON.parse(line) as { time: string }).time));
+  const [first, last] = [times[0], times.at(-1)];
+  if (first === undefined || last === undefined) throw new Error('compose told nothing of its packing');
+  return last - first;
+}
+
 async function main(): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'compose-bench-'));
   const rows: Row[] = [];
@@ -116,13 +128,15 @@ async function main(): Promise<void> {
       const { disk } = disks.of(kind);
       const path = kind === LARGE.kind ? large : disk.path;
       const out = join(work, `compose-${kind}`);
+      const events = join(work, 'events');
       const temporary = mkdtempSync(join(work, 'tmp-'));
-      const command = `TMPDIR="${temporary}" node "${cli}" pack "${path}" --no-seal ${flags} --name bench --out "${out}" --log plain`;
+      const pack = `node "${cli}" pack "${path}" --no-seal ${flags} --name bench --out "${out}" --log ndjson`;
+      const command = `TMPDIR="${temporary}" ${pack} 2> "${events}" || { cat "${events}" >&2; exit 1; }`;
       settle();
       const run = mustSucceed(await measure(command, { cwd: work, temporary }), 'compose');
       const { size } = statSync(join(out, `bench.${suffix}`));
       rmSync(out, { recursive: true });
-      return { ...run, size };
+      return { ...run, size, packMs: packing(readFileSync(events, 'utf8')) };
     };
     const runRival = async (rival: Rival): Promise<Run> => {
       const { disk, path } = disks.of(rival.kind);
@@ -155,7 +169,13 @@ async function main(): Promise<void> {
         .map((rival) => ({ title: rival.title, runs: rival.runs, run: () => runRival(rival) }));
       const [row, ...rest] = await inTurns(kind, [own, ...others]);
       if (row !== undefined) composeRows.set(kind, row);
-      rows.push(...rest);
+      for (const [at, { timesItself }] of rivals.filter((rival) => rival.kind === kind).entries()) {
+        const rival = rest[at];
+        if (rival === undefined) continue;
+        rows.push(rival);
+        const title = 'the same beside compose from its first event to its last';
+        if (timesItself) rows.push({ ...rival, title, besidePacking: true });
+      }
       for (const one of [row, ...rest]) if (one !== undefined) console.log(describeRow(one));
     }
   } finally {

@@ -93,15 +93,24 @@ interface Declared {
   readonly choices: Readonly<Record<string, unknown>>;
 }
 
-/** An option that takes a value has one, and one only: yargs would give a verb none, or a list that it does not expect. */
+/**
+ * An option that takes a value has one, and one only, and a number where it takes one: yargs would give a verb none, a list that
+ * it does not expect, or NaN.
+ */
 function strictValues<T>(yargs: Argv<T>): Argv<T> {
   const { array, string, number, choices } = (yargs as unknown as { getOptions(): Declared }).getOptions();
   const single = [...string, ...number, ...Object.keys(choices)].filter((name) => !array.includes(name));
   return yargs.requiresArg(single).check((argv) => {
     const twice = single.find((name) => Array.isArray(argv[name]));
-    if (twice === undefined) return true;
-    throw new UsageError('usage', `Cannot run this command: --${twice} is given more than once`, {
-      hint: 'Leave one of them out.',
+    if (twice !== undefined) {
+      throw new UsageError('usage', `Cannot run this command: --${twice} is given more than once`, {
+        hint: 'Leave one of them out.',
+      });
+    }
+    const word = number.find((name) => Number.isNaN(argv[name]));
+    if (word === undefined) return true;
+    throw new UsageError('usage', `Cannot run this command: what --${word} is given is no number`, {
+      hint: `Write digits, as in --${word} 2.`,
     });
   });
 }

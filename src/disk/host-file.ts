@@ -1,6 +1,7 @@
 import { constants, type FileHandle, open, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { FormatError, PackError } from '../errors.ts';
+import { loadCachedRead } from '../host/cached-read.ts';
 
 /** A file or block device of the host, open for reading. */
 export interface HostFile extends AsyncDisposable {
@@ -20,6 +21,8 @@ export interface HostFile extends AsyncDisposable {
 export type OpenHostFile = (path: string) => Promise<HostFile>;
 
 const SYS_SECTOR = 512;
+/** Bytes of a read that may be copied while the event loop waits: metadata. */
+const SHORT = 64 * 1024;
 
 /**
  * Opens `path`, a regular file or a block device. Takes no lock: whoever reads a disk makes sure nobody writes it.
@@ -29,12 +32,15 @@ export const openHostFile: OpenHostFile = async (path) => {
   const absolute = resolve(path);
   const handle = await openHandle(absolute);
   try {
-    const { size, identity } = await measure(absolute, handle);
+    const [{ size, identity }, fromCache] = await Promise.all([measure(absolute, handle), loadCachedRead()]);
     return {
       path: absolute,
       size,
       identity,
-      read: (position, into) => readFully(absolute, handle, position, into),
+      read: async (position, into) => {
+        if (into.length <= SHORT && fromCache?.(handle.fd, position, into) === true) return;
+        await readFully(absolute, handle, position, into);
+      },
       [Symbol.asyncDispose]: () => handle.close(),
     };
   } catch (error) {

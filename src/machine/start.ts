@@ -120,8 +120,9 @@ export async function startMachine(
       const { pid } = qemu;
       const started = new Date().toISOString();
       stack.use(await recordRunning(runDir, { name, pid, started, attachSocket, serialLog }));
-      const watched = { name, qmp, pid, serial, milestones, runDir, hasNetwork: hasNetwork(spec), budgets, fail };
-      const watch = stack.use(new Watch(watched));
+      const emulatedCpus = accelerator.kind === 'tcg' ? spec.cpus : 0;
+      const seen = { name, pid, runDir, hasNetwork: hasNetwork(spec), emulatedCpus };
+      const watch = stack.use(new Watch({ ...seen, qmp, serial, milestones, budgets, fail }));
       const shown = view === undefined ? undefined : await openView(qmp);
       if (shown) context.emit({ type: 'log', level: 'info', message: `the screen: VNC at ${shown.address}` });
       const process = { qmp, serial, milestones, watch, qemu, failed, stack, view: shown };

@@ -58,6 +58,8 @@ interface WatchParts {
   readonly runDir: string;
   readonly hasNetwork: boolean;
   readonly budgets: WatchBudgets;
+  /** Processors of the guest that QEMU emulates. @default 0: the hardware runs them */
+  readonly emulatedCpus?: number;
   readonly fail: (error: unknown) => void;
 }
 
@@ -199,7 +201,7 @@ export class Watch implements GuestWatch {
     const concluded = await waiter?.onStill?.(still);
     if (concluded || this.#waiter !== waiter) return;
     if (still.kind === 'quiet') return this.#next();
-    fail(stalled(name, still));
+    fail(stalled(this.#parts, still));
   }
 
   /**
@@ -264,7 +266,11 @@ function networkText(facts: NetworkFacts | undefined): string {
   return `${address}; ${used}; port 22: ${facts.port22}`;
 }
 
-function stalled(name: string, still: Stillness): MachineError {
+const LAST_LINES = 'Nothing was read, written or said meanwhile; the last lines tell what it was about to do.';
+/** Kernels of Debian and SUSE hung at their start this way on two emulated processors, never on one. */
+const ONE_PROCESSOR = `${LAST_LINES} Try again with --cpus 1: a kernel may hang on several emulated processors.`;
+
+function stalled({ name, emulatedCpus = 0 }: WatchParts, still: Stillness): MachineError {
   const seconds = Math.round(still.ms / 1000);
   const { evidence } = still;
   if (still.kind === 'spinning') {
@@ -272,7 +278,7 @@ function stalled(name: string, still: Stillness): MachineError {
       'boot.livelock',
       `Cannot boot ${name}: its processors have run for ${seconds} s to no effect`,
       {
-        hint: 'Nothing was read, written or said meanwhile; the last lines tell what it was about to do.',
+        hint: emulatedCpus > 1 ? ONE_PROCESSOR : LAST_LINES,
         evidence,
       },
     );

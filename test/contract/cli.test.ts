@@ -167,6 +167,8 @@ test.each([
 test.each([
   [['pack'], 'an argument is missing (0 given, 1 needed)'],
   [['pack', 'x', '--workers'], '--workers needs a value'],
+  [['pack', 'x', '--workers', 'all'], 'what --workers is given is no number'],
+  [['plan', 'debian-12', '--cpus', 'x'], 'what --cpus is given is no number'],
 ])('compose %j says in plain English what is wrong, whatever the language of the host', async (args, text) => {
   const { status, stderr } = await compose(args, { env: { LC_ALL: 'de_DE.UTF-8' } });
   expect(status).toBe(2);

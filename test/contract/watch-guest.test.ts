@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { useRunningTime } from '../../fixtures/clock.ts';
 import { answer, type FakeQmp, fakeQmp } from '../../fixtures/fake-qmp.ts';
@@ -13,11 +15,21 @@ const UP = { up: true, read: 0, cloudInitRuns: false, unknownUser: undefined, ta
 
 const ANSWERS = { answerMs: 400, unattendedAnswerMs: 1_000 };
 
-/** The watch of a guest that does nothing, on a QEMU that answers no look from the `silentFrom`th on. */
-async function watchOf(silentFrom: number, over: Partial<WatchBudgets> = {}) {
+/** A console on which nothing has come up. */
+const DOWN = { ...UP, up: false, tail: () => ['Booting the kernel.'] };
+
+interface Processors {
+  /** Process whose only thread is the guest's processors. */
+  readonly pid: number;
+  readonly emulatedCpus: number;
+}
+
+/** The watch of a guest that does nothing, on a QEMU that answers no look from the `silentFrom`th on; or of one that computes. */
+async function watchOf(silentFrom: number, over: Partial<WatchBudgets> = {}, computes?: Processors) {
   let looks = 0;
+  const threads = computes === undefined ? [] : [{ 'thread-id': computes.pid }];
   const onCommand: FakeQmp['onCommand'] = ({ execute, id }) => {
-    if (execute !== 'query-blockstats') return execute === 'query-cpus-fast' ? answer(id, []) : undefined;
+    if (execute !== 'query-blockstats') return execute === 'query-cpus-fast' ? answer(id, threads) : undefined;
     looks++;
     return looks < silentFrom ? answer(id, []) : '';
   };
@@ -28,8 +40,8 @@ async function watchOf(silentFrom: number, over: Partial<WatchBudgets> = {}) {
     fail = resolve;
   });
   const budgets = { ...watchBudgets(1), beatMs: 20, ...ANSWERS, quietMs: 1, stallMs: 1, spinMs: 1, ...over };
-  const serial = UP as unknown as SerialConsole;
-  const common = { name: 'guest', runDir: '', hasNetwork: false, pid: process.pid };
+  const serial = (computes === undefined ? UP : DOWN) as unknown as SerialConsole;
+  const common = { name: 'guest', runDir: '', hasNetwork: false, pid: process.pid, ...computes };
   const watch = new Watch({ ...common, qmp, serial, budgets, milestones: new Milestones(() => {}), fail });
   return {
     watch,
@@ -55,6 +67,28 @@ test('a QEMU that falls silent when nobody waits for its guest any more is notic
   });
   // Asked twice before it was given up.
   expect(watched.looks()).toBe(21);
+});
+
+test.each([
+  [2, /Try again with --cpus 1/],
+  [1, /what it was about to do\.$/],
+  [0, /what it was about to do\.$/],
+])('a guest that computes to no effect on %i emulated processors', async (emulatedCpus, hint) => {
+  const busy = spawn('sh', ['-c', 'echo begun; while :; do :; done'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    await once(busy.stdout, 'data');
+    const computes = { pid: busy.pid ?? 0, emulatedCpus };
+    await using watched = await watchOf(Number.POSITIVE_INFINITY, { stallMs: 600_000, spinMs: 200 }, computes);
+    await watched.watch.attend({});
+    expect(await watched.failure).toMatchObject({
+      code: 'boot.livelock',
+      message: expect.stringMatching(/have run for \d+ s to no effect/),
+      hint: expect.stringMatching(hint),
+      evidence: { serial: ['Booting the kernel.'] },
+    });
+  } finally {
+    busy.kill('SIGKILL');
+  }
 });
 
 test('once the watch is over nothing more is asked', async () => {
