@@ -89,15 +89,16 @@ function settle(): void {
   execFileSync('sync');
 }
 
-/** Milliseconds from the first event of a run, that the root is looked for, to the last, an artifact under its name. */
+/** Milliseconds from the first phase of a run, in which the root is looked for, to the last artifact under its name. */
 function packing(events: string): number {
-  const times = events
+  const told = events
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => Date.parse((JSON.parse(line) as { time: string }).time));
-  const [first, last] = [times[0], times.at(-1)];
-  if (first === undefined || last === undefined) throw new Error('compose told nothing of its packing');
-  return last - first;
+    .map((line) => JSON.parse(line) as { type: string; time: string });
+  const first = told.find(({ type }) => type === 'phase');
+  const last = told.findLast(({ type }) => type === 'artifact');
+  if (first === undefined || last === undefined) throw new Error(`compose told nothing of its packing:\n${events}`);
+  return Date.parse(last.time) - Date.parse(first.time);
 }
 
 async function main(): Promise<void> {
@@ -131,9 +132,9 @@ async function main(): Promise<void> {
       const events = join(work, 'events');
       const temporary = mkdtempSync(join(work, 'tmp-'));
       const pack = `node "${cli}" pack "${path}" --no-seal ${flags} --name bench --out "${out}" --log ndjson`;
-      const command = `TMPDIR="${temporary}" ${pack} 2> "${events}" || { cat "${events}" >&2; exit 1; }`;
       settle();
-      const run = mustSucceed(await measure(command, { cwd: work, temporary }), 'compose');
+      const run = await measure(`TMPDIR="${temporary}" ${pack} 2> "${events}"`, { cwd: work, temporary });
+      mustSucceed({ ...run, stderr: readFileSync(events, 'utf8') }, 'compose');
       const { size } = statSync(join(out, `bench.${suffix}`));
       rmSync(out, { recursive: true });
       return { ...run, size, packMs: packing(readFileSync(events, 'utf8')) };
@@ -173,7 +174,7 @@ async function main(): Promise<void> {
         const rival = rest[at];
         if (rival === undefined) continue;
         rows.push(rival);
-        const title = 'the same beside compose from its first event to its last';
+        const title = 'the same beside compose from its first phase to its last artifact';
         if (timesItself) rows.push({ ...rival, title, besidePacking: true });
       }
       for (const one of [row, ...rest]) if (one !== undefined) console.log(describeRow(one));

@@ -107,12 +107,20 @@ function strictValues<T>(yargs: Argv<T>): Argv<T> {
         hint: 'Leave one of them out.',
       });
     }
-    const word = number.find((name) => Number.isNaN(argv[name]));
+    const word = number.find((name) => Number.isNaN(argv[name]) || isEmptied(name, process.argv));
     if (word === undefined) return true;
     throw new UsageError('usage', `Cannot run this command: what --${word} is given is no number`, {
       hint: `Write digits, as in --${word} 2.`,
     });
   });
+}
+
+/** True where the parser makes 0 of nothing: `--level "$UNSET"`, `--level=`, `--no-level`. */
+function isEmptied(name: string, words: readonly string[]): boolean {
+  const flag = `--${name}`;
+  return words.some(
+    (word, at) => word === `${flag}=` || word === `--no-${name}` || (word === flag && words[at + 1] === ''),
+  );
 }
 
 function jsonOf({ data, lines }: Answer): string {

@@ -167,6 +167,9 @@ test.each([
 test.each([
   [['pack'], 'an argument is missing (0 given, 1 needed)'],
   [['pack', 'x', '--workers'], '--workers needs a value'],
+  [['pack', 'x', '--level', ''], 'what --level is given is no number'],
+  [['pack', 'x', '--level='], 'what --level is given is no number'],
+  [['pack', 'x', '--no-level'], 'what --level is given is no number'],
   [['pack', 'x', '--workers', 'all'], 'what --workers is given is no number'],
   [['plan', 'debian-12', '--cpus', 'x'], 'what --cpus is given is no number'],
 ])('compose %j says in plain English what is wrong, whatever the language of the host', async (args, text) => {

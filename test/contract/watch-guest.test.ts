@@ -70,7 +70,7 @@ test('a QEMU that falls silent when nobody waits for its guest any more is notic
 });
 
 test.each([
-  [2, /Try again with --cpus 1/],
+  [2, /Build it with --cpus 1/],
   [1, /what it was about to do\.$/],
   [0, /what it was about to do\.$/],
 ])('a guest that computes to no effect on %i emulated processors', async (emulatedCpus, hint) => {
