@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Codec } from '../disk/block-source.ts';
 import type { Unpacker } from '../disk/unpacker.ts';
-import { type Job, KIND, OPERATION } from './chunk.ts';
+import { type Job, KIND, OPERATION, SHRANK } from './chunk.ts';
 import { copyBytes } from './copy-bytes.ts';
 
 /** Bytes a part has at most: what of a chunk is in memory at a time. */
@@ -59,15 +59,12 @@ export class ChunkFiller {
     if (filled > 0) yield this.#part.subarray(0, filled);
   }
 
-  /** Reads a whole run; what lies past the end of the file is zeros, as QEMU reads it. */
+  /** Reads a whole run, none of which lay past the end of the file when the disk was opened. */
   #read(file: number, offset: number, target: Buffer): void {
     const descriptor = this.#open(file);
     for (let done = 0; done < target.length; ) {
       const count = readSync(descriptor, target, done, target.length - done, offset + done);
-      if (count === 0) {
-        target.fill(0, done);
-        return;
-      }
+      if (count === 0) throw becameShorter(this.#paths[file] ?? '', offset + done);
       done += count;
     }
   }
@@ -102,4 +99,10 @@ export class ChunkFiller {
   close(): void {
     for (const descriptor of this.#descriptors) if (descriptor !== undefined) closeSync(descriptor);
   }
+}
+
+/** Zeros in place of what is gone would make an artifact that nobody could tell from a good one. */
+function becameShorter(path: string, position: number): Error {
+  const error = new Error(`it became shorter while it was read, and has no byte ${position} any more (${path})`);
+  return Object.assign(error, { code: SHRANK });
 }

@@ -63,6 +63,9 @@ export type FromWorker =
   | { readonly type: 'result'; readonly result: Made }
   | { readonly type: 'failed'; readonly stage: 'read' | 'compress'; readonly message: string; readonly code: string };
 
+/** Code of a worker's failure: the image became shorter. */
+export const SHRANK = 'disk.shrank';
+
 /** How chunks are written: each as one member by an engine, or as they are. `chunk` is their size in bytes of output. */
 export type Compression =
   | {

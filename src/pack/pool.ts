@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import { PackError } from '../errors.ts';
-import type { Compression, FromWorker, Job, Made, Result, ToWorker } from './chunk.ts';
+import { type Compression, type FromWorker, type Job, type Made, type Result, SHRANK, type ToWorker } from './chunk.ts';
 import { Rooms } from './rooms.ts';
 import { Threads } from './threads.ts';
 
@@ -216,6 +216,11 @@ function jobFailure(message: Extract<FromWorker, { type: 'failed' }>): PackError
   if (message.stage === 'compress') {
     return new PackError('pack.compress', `Cannot compress: ${message.message}`, {
       hint: 'If memory was short, run with fewer --workers or a lower --level.',
+    });
+  }
+  if (message.code === SHRANK) {
+    return new PackError('pack.read', `Cannot read the disk image: ${message.message}`, {
+      hint: 'Something else writes to it; stop that, then start again.',
     });
   }
   return new PackError('pack.read', `Cannot read the disk image: ${message.message} (${message.code})`, {

@@ -1,5 +1,5 @@
-import { execFile, spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,10 +10,11 @@ import { compose } from '../../fixtures/cli.ts';
 import { makeDisk } from '../../fixtures/ext4-disk.ts';
 import { makeImage } from '../../fixtures/ext4-image.ts';
 import { random } from '../../fixtures/fuzz.ts';
-import { quietContext } from '../../src/events.ts';
+import { type ComposeEvent, type Context, quietContext } from '../../src/events.ts';
 import { packageRoot } from '../../src/host/built-module.ts';
 import { compressionOf, type Job } from '../../src/pack/chunk.ts';
-import { pack } from '../../src/pack/pack.ts';
+import type { FileType } from '../../src/pack/filetypes.ts';
+import { pack, packOn } from '../../src/pack/pack.ts';
 import { WorkerPool } from '../../src/pack/pool.ts';
 import type { FileSink } from '../../src/pack/sink.ts';
 import { stream } from '../../src/pack/stream.ts';
@@ -67,6 +68,37 @@ test('an image that vanishes while it is packed ends with an error of ours', asy
   expect(await readdir(out).catch(() => [])).toEqual([]);
 });
 
+/** Does `what` once, when the first event for which `when` is true is told. */
+function meddling(when: (event: ComposeEvent) => boolean, what: () => void): Context {
+  let done = false;
+  const emit = (event: ComposeEvent): void => {
+    if (done || !when(event)) return;
+    done = true;
+    what();
+  };
+  return { signal: new AbortController().signal, emit };
+}
+
+test.each<FileType>(['tgz', 'ddgz', 'ddraw'])(
+  'an image that becomes shorter while %s is made of it is never packed with zeros at its end',
+  async (filetype) => {
+    const shorter = join(folder, `shorter-${filetype}.raw`);
+    await run('cp', ['--sparse=always', raw, shorter]);
+    const out = join(folder, `shorter-${filetype}`);
+    // The root has been found then; nothing but what is in files lies behind the cut.
+    const began = (event: ComposeEvent): boolean => event.type === 'phase' && event.phase.startsWith('pack ');
+    const context = meddling(began, () => truncateSync(shorter, 20 * CHUNK));
+    const made = pack({ disk: shorter, out, name: 'x', filetypes: [filetype], freeBlocks: 'keep' }, context);
+    await expect(made).rejects.toMatchObject({
+      code: expect.stringMatching(/^(pack\.read|disk\.shrank)$/),
+      exitCode: 7,
+      message: expect.stringContaining('became shorter while it was read'),
+      hint: expect.stringContaining('Something else writes to it'),
+    });
+    expect(await readdir(out).catch(() => [])).toEqual([]);
+  },
+);
+
 test.skipIf(!root)(
   'read errors of the storage end the packing and leave nothing (needs root, FUSE and nbdkit)',
   async (context) => {
@@ -114,6 +146,19 @@ test.skipIf(!root)(
         message: expect.stringMatching(/EIO|i\/o error/i),
       });
       expect(await readdir(out).catch(() => [])).toEqual([]);
+      await rm(trigger);
+      // In the middle: a part is written by then, and the workers have the rest to read.
+      const context = meddling(
+        ({ type }) => type === 'progress',
+        () => {
+          writeFileSync(trigger, '');
+          execFileSync('sh', ['-c', 'echo 3 > /proc/sys/vm/drop_caches']);
+        },
+      );
+      const half = join(folder, 'eio-half');
+      const made = pack({ disk, out: half, name: 'x', filetypes: ['ddgz'], workers: 1, window: 2 }, context);
+      await expect(made).rejects.toMatchObject({ code: 'pack.read', message: expect.stringMatching(/EIO/) });
+      expect(await readdir(half)).toEqual([]);
     } finally {
       await run('fusermount3', ['-u', place]).catch(() => run('umount', ['-l', place]));
     }
@@ -166,6 +211,23 @@ test.each([
     expect(ended).toMatchObject({ status: 'rejected', reason: { code: expect.stringMatching(/^pack\./) } });
   }
   await expect(pool.run(literalJob(0))).rejects.toMatchObject({ exitCode: 7 });
+});
+
+test.each([
+  ['process.exit(3)', 'pack.worker'],
+  ["throw new Error('broken')", 'pack.worker'],
+  [
+    "parentPort.postMessage({ type: 'failed', stage: 'compress', message: 'no memory', code: 'unknown' })",
+    'pack.compress',
+  ],
+])('a worker with which it ends so (%s) fails the packing, and nothing has its name', async (then, code) => {
+  const out = join(folder, `worker-${then.length}`);
+  await using threads = new Threads(await badWorker(then));
+  for (const filetypes of [['tgz'], ['ddgz', 'ddraw']] as const) {
+    const made = packOn(threads, { disk: raw, out, name: 'x', filetypes: [...filetypes] }, quietContext());
+    await expect(made).rejects.toMatchObject({ code, exitCode: 7 });
+    expect(await readdir(out)).toEqual([]);
+  }
 });
 
 test('a sink that stalls holds the reader up: a bounded number of chunks is in memory', async () => {
