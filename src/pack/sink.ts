@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { rename, rm, statfs } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { PackError } from '../errors.ts';
-import { humanSize } from '../formats/human.ts';
 import { makeFolder } from '../host/make-folder.ts';
 import { reapPath } from '../host/reaper.ts';
 import { createOutputFile, type OutputFileOptions } from './create-output.ts';
+import { diskFull } from './disk-full.ts';
 import type { OutputFile } from './output-file.ts';
 
 /** What a finished file is. */
@@ -14,8 +14,6 @@ export interface Written {
   readonly size: number;
   readonly sha256: string;
 }
-
-const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** A file that has its final name only once it is whole: written beside it, hashed on the way, then renamed. */
 export class FileSink implements AsyncDisposable {
@@ -34,6 +32,7 @@ export class FileSink implements AsyncDisposable {
     this.#file = file;
   }
 
+  /** @throws PackError `pack.output`, `pack.disk-full` */
   static async create(path: string, options: OutputFileOptions = {}): Promise<FileSink> {
     const temporary = join(dirname(path), `.${basename(path)}.partial-${randomBytes(4).toString('hex')}`);
     const held = reapPath(temporary);
@@ -42,10 +41,14 @@ export class FileSink implements AsyncDisposable {
       return new FileSink(path, temporary, await createOutputFile(temporary, options), held);
     } catch (cause) {
       held[Symbol.dispose]();
-      throw new PackError('pack.output', `Cannot write into ${dirname(path)}: ${(cause as Error).message}`, {
-        hint: 'Name a folder you may write to with --out.',
-        cause,
-      });
+      const full = await diskFull(path, cause);
+      throw (
+        full ??
+        new PackError('pack.output', `Cannot write into ${dirname(path)}: ${(cause as Error).message}`, {
+          hint: 'Name a folder you may write to with --out.',
+          cause,
+        })
+      );
     }
   }
 
@@ -80,19 +83,8 @@ export class FileSink implements AsyncDisposable {
   }
 
   async #writeError(cause: unknown): Promise<PackError> {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (!NO_SPACE.has(code ?? '')) {
-      return new PackError('pack.write', `Cannot write ${this.path}: ${message}`, { cause });
-    }
-    const free = await statfs(dirname(this.path)).then(
-      (fs) => fs.bavail * fs.bsize,
-      () => 0,
-    );
-    return new PackError(
-      'pack.disk-full',
-      `Cannot write ${basename(this.path)}: ${dirname(this.path)} is full (${humanSize(free)} free, ${humanSize(this.#size)} written so far)`,
-      { hint: 'Free some space or choose another folder with --out. Nothing was left under the final name.', cause },
-    );
+    const full = await diskFull(this.path, cause, this.#size);
+    return full ?? new PackError('pack.write', `Cannot write ${this.path}: ${(cause as Error).message}`, { cause });
   }
 
   /**

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { open, readFile, rm, stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PackError } from '../errors.ts';
 import { reapPath } from '../host/reaper.ts';
+import { diskFull } from './disk-full.ts';
 import { writeWhole } from './sink.ts';
 
 const NAME = 'SHA256SUMS';
@@ -109,15 +110,23 @@ async function takeLock(path: string, signal: AbortSignal, staleMs: number): Pro
 
 /** Whether the file was not there and now has `token` in it. */
 async function create(path: string, token: string): Promise<boolean> {
+  let made = false;
   try {
     await using file = await open(path, 'wx');
+    made = true;
     await file.writeFile(token);
     return true;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw new PackError('pack.sums', `Cannot write ${NAME}: ${(cause as Error).message}`, {
-      hint: 'Name a folder you may write to with --out.',
-      cause,
-    });
+    // Else it would be in the way of the next packing.
+    if (made) await rm(path, { force: true });
+    const full = await diskFull(join(dirname(path), NAME), cause);
+    throw (
+      full ??
+      new PackError('pack.sums', `Cannot write ${NAME}: ${(cause as Error).message}`, {
+        hint: 'Name a folder you may write to with --out.',
+        cause,
+      })
+    );
   }
 }
