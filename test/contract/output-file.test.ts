@@ -1,6 +1,6 @@
 /** Files that are written from their start to their end, through the host's cache and past it. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, open, readFile, rm, stat, statfs } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, readFile, rm, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -151,4 +151,35 @@ test('bytes are copied between memories, none too', () => {
   copyBytes(shared, 1, Uint8Array.of(5, 6, 7));
   copyBytes(target, 6, shared);
   expect([...target]).toEqual([1, 1, 7, 8, 1, 1, 0, 5, 6, 7]);
+});
+
+test('a disk that stalls holds appends up: what waits in memory is bounded', async () => {
+  const path = fresh();
+  let release = (): void => {};
+  const stalled = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const own = await open(path, 'wx');
+  const slowly = async () => ({
+    write: (async (bytes: Uint8Array, from: number, length: number, at: number) => {
+      await stalled;
+      return own.write(bytes, from, length, at);
+    }) as unknown as FileHandle['write'],
+    close: async () => {},
+  });
+  const file = await DirectFile.of(path, own, slowly);
+  let appended = 0;
+  const all = (async () => {
+    for (; appended < 16; appended++) await file?.append(pattern(2 * MIB, appended));
+    await file?.complete();
+  })();
+  await expect.poll(() => appended).toBeGreaterThan(0);
+  // Time for an append that is not held up to be seen.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const held = appended;
+  release();
+  await all;
+  expect(held).toBeLessThan(4);
+  const whole = Buffer.concat(Array.from({ length: 16 }, (_, at) => pattern(2 * MIB, at)));
+  expect((await readFile(path)).equals(whole)).toBe(true);
 });

@@ -16,6 +16,8 @@ import { compressionOf, type Job } from '../../src/pack/chunk.ts';
 import type { FileType } from '../../src/pack/filetypes.ts';
 import { pack, packOn } from '../../src/pack/pack.ts';
 import { WorkerPool } from '../../src/pack/pool.ts';
+import { Rooms } from '../../src/pack/rooms.ts';
+import { sharedStream } from '../../src/pack/shared-stream.ts';
 import type { FileSink } from '../../src/pack/sink.ts';
 import { stream } from '../../src/pack/stream.ts';
 import { Threads } from '../../src/pack/threads.ts';
@@ -264,8 +266,8 @@ test.each([
   }
 });
 
-test('a sink that stalls holds the reader up: a bounded number of chunks is in memory', async () => {
-  await using pool = await WorkerPool.start({ files: [], compressions: [compressionOf(undefined)], size: 2 });
+/** A sink whose writes wait until it is released. */
+function stallingSink() {
   let release = (): void => {};
   const stalled = new Promise<void>((resolve) => {
     release = resolve;
@@ -279,6 +281,12 @@ test('a sink that stalls holds the reader up: a bounded number of chunks is in m
     },
     skip: async () => {},
   } as unknown as FileSink;
+  return { sink, written, release };
+}
+
+test('a sink that stalls holds the reader up: a bounded number of chunks is in memory', async () => {
+  await using pool = await WorkerPool.start({ files: [], compressions: [compressionOf(undefined)], size: 2 });
+  const { sink, written, release } = stallingSink();
   let cut = 0;
   const whole = stream(
     async (cutter) => {
@@ -296,6 +304,32 @@ test('a sink that stalls holds the reader up: a bounded number of chunks is in m
   expect(held).toBeLessThan(20);
   expect(cut).toBe(64);
   expect(written).toHaveLength(64);
+});
+
+test('one sink of several that stalls holds all of them up', async () => {
+  const compression = compressionOf(undefined);
+  const rooms = new Rooms();
+  await using pool = await WorkerPool.start({ files: [], compressions: [compression, compression], size: 2, rooms });
+  const [slow, quick] = [stallingSink(), stallingSink()];
+  quick.release();
+  let cut = 0;
+  const outputs = [slow, quick].map(({ sink }) => ({ sink, compression }));
+  const whole = sharedStream(
+    async (cutter) => {
+      const bytes = new Uint8Array(CHUNK).fill(1);
+      for (; cut < 64; cut++) await cutter.literal(bytes);
+    },
+    outputs,
+    { pool, rooms, signal: new AbortController().signal, onProgress: () => {} },
+  );
+  await expect.poll(() => cut).toBeGreaterThan(3);
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  const [held, ahead] = [cut, quick.written.length];
+  slow.release();
+  await whole;
+  expect(held).toBeLessThan(32);
+  expect(ahead).toBeLessThan(32);
+  for (const { written } of [slow, quick]) expect(written.reduce((sum, bytes) => sum + bytes, 0)).toBe(64 * CHUNK);
 });
 
 /** Waits until a file is in `path`, hidden ones too. */
