@@ -1,18 +1,19 @@
 /**
  * `npm run bench`: compose's packing beside the ways people pack today, on the same disk in the same run. Prints ratios
- * of time and output size with peak memory and temporary space, and writes them with the machine's facts to
- * `bench/results/pack.json`. `npm run bench -- txz tbz` compares these outputs only; `--disk=<qcow2>` takes another disk than
- * Debian 12 from packages. Needs root for the rivals that read through the kernel's own mount.
+ * of time and output size with peak memory and temporary space, and writes every run with the machine's facts and the
+ * versions of the rivals to `bench/results/`. `npm run bench -- txz tbz` compares these outputs only; `--disk=<qcow2>` takes
+ * another disk than Debian 12 from packages. Needs root for the rivals that read through the kernel's own mount.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { packageRoot } from '../src/host/built-module.ts';
 import { type BenchDisk, benchDisk, type DiskName, describeDisk, type MountedRoot, mountRoot } from './disk.ts';
 import { type Measured, measure } from './measure.ts';
 import { type BenchKind, diskOf, KINDS, LARGE, RIVALS, type Rival } from './rivals.ts';
 import { describeRow, markdownTable, type Row } from './table.ts';
+import { versionsOf } from './versions.ts';
 
 /** What one run of a way of packing cost, and the size of what it made. */
 type Run = Measured & { readonly size: number; readonly packMs?: number };
@@ -42,6 +43,13 @@ function best(runs: readonly Run[], title: string, kind: string): Row {
     packMs: runs.some((run) => run.packMs === undefined) ? undefined : Math.min(...runs.map((run) => run.packMs ?? 0)),
     peakMemory: Math.max(...runs.map((run) => run.peakMemory)),
     peakTemporary: Math.max(...runs.map((run) => run.peakTemporary)),
+    runs: runs.map(({ ms, packMs, size, peakMemory, peakTemporary }) => ({
+      ms,
+      packMs,
+      size,
+      peakMemory,
+      peakTemporary,
+    })),
   };
 }
 
@@ -170,9 +178,10 @@ async function main(): Promise<void> {
         .map((rival) => ({ title: rival.title, runs: rival.runs, run: () => runRival(rival) }));
       const [row, ...rest] = await inTurns(kind, [own, ...others]);
       if (row !== undefined) composeRows.set(kind, row);
-      for (const [at, { timesItself }] of rivals.filter((rival) => rival.kind === kind).entries()) {
-        const rival = rest[at];
-        if (rival === undefined) continue;
+      for (const [at, { timesItself, packages }] of rivals.filter((rival) => rival.kind === kind).entries()) {
+        const measured = rest[at];
+        if (measured === undefined) continue;
+        const rival = { ...measured, versions: versionsOf(packages) };
         rows.push(rival);
         const title = 'the same beside compose from its first phase to its last artifact';
         if (timesItself) rows.push({ ...rival, title, besidePacking: true });
@@ -194,15 +203,17 @@ async function main(): Promise<void> {
     );
     return `### ${base.kind}\n\n${table}`;
   });
-  console.log(`\n${report.join('\n\n')}`);
+  const versions = Object.assign({}, ...rows.map((row) => row.versions ?? {})) as Record<string, string>;
+  const told = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  console.log(`\n${report.join('\n\n')}\n\nRivals: ${told.join(', ')}.`);
   const folder = join(packageRoot(), 'bench/results');
   mkdirSync(folder, { recursive: true });
   const machine = { node: process.version, cores: availableParallelism(), cpu: cpus()[0]?.model, memory: totalmem() };
   const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
-  writeFileSync(
-    join(folder, 'pack.json'),
-    `${JSON.stringify({ version, machine, compose: [...composeRows.values()], rivals: rows }, null, 2)}\n`,
-  );
+  const record = { date: new Date().toISOString(), version, machine, compose: [...composeRows.values()], rivals: rows };
+  const path = join(folder, `pack-${[...composeRows.keys()].join('-')}.json`);
+  writeFileSync(path, `${JSON.stringify(record, null, 2)}\n`);
+  console.log(`Every run is in ${relative(process.cwd(), path)}.`);
 }
 
 if (process.argv.includes('first-command')) await (await import('./first-command.ts')).firstCommand();
