@@ -12,7 +12,7 @@ export interface Row {
   readonly size: number;
   readonly peakMemory: number;
   readonly peakTemporary: number;
-  /** Every run, in order; the figures above are the best of them. */
+  /** Every run, in order: the figures above are the least time and the most memory and room of them. */
   readonly runs?: readonly Pick<Row, 'ms' | 'packMs' | 'size' | 'peakMemory' | 'peakTemporary'>[];
   /** Packages a rival is made of, and their versions. */
   readonly versions?: Readonly<Record<string, string>>;

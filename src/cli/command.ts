@@ -95,7 +95,7 @@ interface Declared {
 
 /**
  * An option that takes a value has one, and one only, and a number where it takes one: yargs would give a verb none, a list that
- * it does not expect, or NaN.
+ * it does not expect, NaN, or 0 of nothing.
  */
 function strictValues<T>(yargs: Argv<T>): Argv<T> {
   const { array, string, number, choices } = (yargs as unknown as { getOptions(): Declared }).getOptions();

@@ -267,7 +267,7 @@ function networkText(facts: NetworkFacts | undefined): string {
 }
 
 const LAST_LINES = 'Nothing was read, written or said meanwhile; the last lines tell what it was about to do.';
-/** Kernels of Debian and SUSE hung at their start this way on two emulated processors, never on one. */
+/** A kernel of SUSE was seen to hang at its start this way on two emulated processors; none was seen on one. */
 const ONE_PROCESSOR = `${LAST_LINES} Build it with --cpus 1: a kernel may hang on several emulated processors.`;
 
 function stalled({ name, emulatedCpus = 0 }: WatchParts, still: Stillness): MachineError {

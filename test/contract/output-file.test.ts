@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { stall } from '../../fixtures/stall.ts';
 import { copyBytes } from '../../src/pack/copy-bytes.ts';
 import { createOutputFile } from '../../src/pack/create-output.ts';
 import { DirectFile } from '../../src/pack/direct-file.ts';
@@ -155,10 +156,7 @@ test('bytes are copied between memories, none too', () => {
 
 test('a disk that stalls holds appends up: what waits in memory is bounded', async () => {
   const path = fresh();
-  let release = (): void => {};
-  const stalled = new Promise<void>((resolve) => {
-    release = resolve;
-  });
+  const { stalled, release } = stall();
   const own = await open(path, 'wx');
   const slowly = async () => ({
     write: (async (bytes: Uint8Array, from: number, length: number, at: number) => {
