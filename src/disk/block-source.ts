@@ -1,4 +1,5 @@
 import { PackError } from '../errors.ts';
+import type { StoredFile } from './file-identity.ts';
 
 /** `T` now when it is known, or later; saves a promise for each of the many look-ups that hit a cache. */
 export type Awaitable<T> = T | Promise<T>;
@@ -40,8 +41,8 @@ export type StoredExtent =
 export interface BlockSource extends AsyncDisposable {
   /** Length of the address space, bytes. */
   readonly size: number;
-  /** Absolute paths of the host files the bytes lie in. */
-  readonly files: readonly string[];
+  /** The host files the bytes lie in. */
+  readonly files: readonly StoredFile[];
   /**
    * Where [position, position + length) is stored: in order, without gap, lengths adding up to `length`.
    * @throws RangeError beyond `size`; FormatError where the image's own tables are damaged

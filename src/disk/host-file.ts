@@ -2,15 +2,12 @@ import { constants, type FileHandle, open, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { FormatError, PackError } from '../errors.ts';
 import { loadCachedRead } from '../host/cached-read.ts';
+import { identityOf, type StoredFile } from './file-identity.ts';
 
 /** A file or block device of the host, open for reading. */
-export interface HostFile extends AsyncDisposable {
-  /** Absolute. */
-  readonly path: string;
+export interface HostFile extends StoredFile, AsyncDisposable {
   /** Bytes, as it was when it was opened. */
   readonly size: number;
-  /** Equal for two paths of one file. */
-  readonly identity: string;
   /**
    * Fills `into` from `position`.
    * @throws PackError `disk.read-failed`; FormatError `disk.shrank` when the file ends before `into` is full
@@ -70,8 +67,9 @@ async function openHandle(path: string): Promise<FileHandle> {
 
 async function measure(path: string, handle: FileHandle): Promise<{ size: number; identity: string }> {
   const stat = await handle.stat({ bigint: true });
-  if (stat.isFile()) return { size: Number(stat.size), identity: `${stat.dev}:${stat.ino}` };
-  if (stat.isBlockDevice()) return { size: await blockDeviceSize(path, stat.rdev), identity: `device ${stat.rdev}` };
+  const identity = identityOf(stat);
+  if (stat.isFile()) return { size: Number(stat.size), identity };
+  if (stat.isBlockDevice()) return { size: await blockDeviceSize(path, stat.rdev), identity };
   const kind = stat.isDirectory() ? 'a directory' : 'neither a file nor a block device';
   throw new PackError('disk.not-a-disk', `Cannot open the disk: it is ${kind} (${path})`);
 }

@@ -1,5 +1,6 @@
 import { type Awaitable, type BlockSource, checkRange, type StoredExtent } from './block-source.ts';
 import { ExtentList } from './extent-list.ts';
+import type { StoredFile } from './file-identity.ts';
 import { type DiskArea, joinFiles } from './splice.ts';
 
 /**
@@ -29,7 +30,7 @@ interface Run {
 export function mappedSource(segments: readonly MappedSegment[], sources: readonly BlockSource[]): BlockSource {
   const last = segments.at(-1);
   const size = last === undefined ? 0 : last.start + last.length;
-  let files: readonly string[] = [];
+  let files: readonly StoredFile[] = [];
   const indices = sources.map((source) => {
     const joined = joinFiles(files, source.files);
     files = joined.files;

@@ -71,7 +71,7 @@ function diskOf(chain: Chain): Disk {
     size: layer.size,
     format: images[0]!.format,
     chain: images,
-    files: files.map((file) => file.path),
+    files: files.map(({ path, identity }) => ({ path, identity })),
     locate,
     read: async (position, into) => reader.read(await locate(position, into.length), into),
     [Symbol.asyncDispose]: () => chain[Symbol.asyncDispose](),

@@ -38,7 +38,7 @@ export async function packedSource(
 
 class PackedSource implements BlockSource {
   readonly size: number;
-  readonly files: readonly string[] = [];
+  readonly files: BlockSource['files'] = [];
   readonly #file: FileHandle;
   readonly #pieces: readonly PackedPiece[];
   readonly #unpack: UnpackPiece;

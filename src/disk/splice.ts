@@ -1,5 +1,6 @@
 import { type Awaitable, type BlockSource, checkRange, type StoredExtent } from './block-source.ts';
 import { ExtentList } from './extent-list.ts';
+import type { StoredFile } from './file-identity.ts';
 
 /**
  * A range of a disk that holds bytes of a volume: the volume's `stripeSize` bytes from `start` on, then those from
@@ -124,12 +125,12 @@ function firstAfter(areas: readonly DiskArea[], position: number): number {
 
 /** The files of both, those of the first before the others, and where each of the second's went. */
 export function joinFiles(
-  first: readonly string[],
-  second: readonly string[],
-): { readonly files: string[]; readonly indices: readonly number[] } {
+  first: readonly StoredFile[],
+  second: readonly StoredFile[],
+): { readonly files: StoredFile[]; readonly indices: readonly number[] } {
   const files = [...first];
   const indices = second.map((file) => {
-    const at = files.indexOf(file);
+    const at = files.findIndex(({ identity }) => identity === file.identity);
     return at >= 0 ? at : files.push(file) - 1;
   });
   return { files, indices };

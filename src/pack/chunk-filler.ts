@@ -1,7 +1,8 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Codec } from '../disk/block-source.ts';
+import { identityOf, type StoredFile } from '../disk/file-identity.ts';
 import type { Unpacker } from '../disk/unpacker.ts';
-import { type Job, KIND, OPERATION, SHRANK } from './chunk.ts';
+import { CHANGED, type Job, KIND, OPERATION } from './chunk.ts';
 import { copyBytes } from './copy-bytes.ts';
 
 /** Bytes a part has at most: what of a chunk is in memory at a time. */
@@ -9,7 +10,7 @@ const PART = 1024 * 1024;
 
 /** Puts chunks together from literals and the image's files. */
 export class ChunkFiller {
-  readonly #paths: readonly string[];
+  readonly #files: readonly StoredFile[];
   readonly #unpacker: Unpacker;
   readonly #stop: Int32Array;
   readonly #descriptors: (number | undefined)[] = [];
@@ -19,8 +20,8 @@ export class ChunkFiller {
   #cluster = { file: -1, offset: -1, bytes: Buffer.alloc(0) };
 
   /** `stop` is one number; anything but 0 ends the chunk at hand. */
-  constructor(paths: readonly string[], unpacker: Unpacker, stop: Int32Array) {
-    this.#paths = paths;
+  constructor(files: readonly StoredFile[], unpacker: Unpacker, stop: Int32Array) {
+    this.#files = files;
     this.#unpacker = unpacker;
     this.#stop = stop;
   }
@@ -64,7 +65,10 @@ export class ChunkFiller {
     const descriptor = this.#open(file);
     for (let done = 0; done < target.length; ) {
       const count = readSync(descriptor, target, done, target.length - done, offset + done);
-      if (count === 0) throw becameShorter(this.#paths[file] ?? '', offset + done);
+      if (count === 0) {
+        const { path } = this.#files[file]!;
+        throw changed(`it became shorter while it was read, and has no byte ${offset + done} any more (${path})`);
+      }
       done += count;
     }
   }
@@ -90,10 +94,17 @@ export class ChunkFiller {
   }
 
   #open(file: number): number {
-    const path = this.#paths[file];
-    if (path === undefined) throw new Error(`a job names file ${file} of ${this.#paths.length}`);
-    this.#descriptors[file] ??= openSync(path, 'r');
-    return this.#descriptors[file];
+    const open = this.#descriptors[file];
+    if (open !== undefined) return open;
+    const stored = this.#files[file];
+    if (stored === undefined) throw new Error(`a job names file ${file} of ${this.#files.length}`);
+    const descriptor = openSync(stored.path, constants.O_RDONLY | constants.O_NONBLOCK);
+    this.#descriptors[file] = descriptor;
+    // What the main thread read of the disk says nothing about another file.
+    if (identityOf(fstatSync(descriptor, { bigint: true })) !== stored.identity) {
+      throw changed(`another file took its place while it was read (${stored.path})`);
+    }
+    return descriptor;
   }
 
   close(): void {
@@ -101,8 +112,7 @@ export class ChunkFiller {
   }
 }
 
-/** Zeros in place of what is gone would make an artifact that nobody could tell from a good one. */
-function becameShorter(path: string, position: number): Error {
-  const error = new Error(`it became shorter while it was read, and has no byte ${position} any more (${path})`);
-  return Object.assign(error, { code: SHRANK });
+/** Zeros in place of what is gone, or bytes of another image, would make an artifact that nobody could tell from a good one. */
+function changed(message: string): Error {
+  return Object.assign(new Error(message), { code: CHANGED });
 }

@@ -1,5 +1,6 @@
 /** Chunks of output and the jobs workers are sent: plain buffers that cross threads without being copied. */
 
+import type { StoredFile } from '../disk/file-identity.ts';
 import type { Engine, EngineName } from './codec.ts';
 
 /** Bytes of output in a chunk that is not compressed. */
@@ -50,7 +51,7 @@ export interface Made {
 export type ToWorker =
   | {
       readonly type: 'open';
-      readonly files: readonly string[];
+      readonly files: readonly StoredFile[];
       readonly compressions: readonly Compression[];
       /** One shared number; anything but 0 ends the job at hand. */
       readonly stop: SharedArrayBuffer;
@@ -63,8 +64,8 @@ export type FromWorker =
   | { readonly type: 'result'; readonly result: Made }
   | { readonly type: 'failed'; readonly stage: 'read' | 'compress'; readonly message: string; readonly code: string };
 
-/** Code of a worker's failure: the image became shorter. */
-export const SHRANK = 'disk.shrank';
+/** Code of a worker's failure: the image is not what it was when its disk was opened; the message says in what. */
+export const CHANGED = 'disk.changed';
 
 /** How chunks are written: each as one member by an engine, or as they are. `chunk` is their size in bytes of output. */
 export type Compression =

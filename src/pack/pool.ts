@@ -1,7 +1,16 @@
 import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
+import type { StoredFile } from '../disk/file-identity.ts';
 import { PackError } from '../errors.ts';
-import { type Compression, type FromWorker, type Job, type Made, type Result, SHRANK, type ToWorker } from './chunk.ts';
+import {
+  CHANGED,
+  type Compression,
+  type FromWorker,
+  type Job,
+  type Made,
+  type Result,
+  type ToWorker,
+} from './chunk.ts';
 import { Rooms } from './rooms.ts';
 import { Threads } from './threads.ts';
 
@@ -40,7 +49,7 @@ function largeRoom(chunk: number): number {
 }
 
 export interface PoolOptions {
-  readonly files: readonly string[];
+  readonly files: readonly StoredFile[];
   /** One for each output of the stream; a job names its own by its place. */
   readonly compressions: readonly Compression[];
   /** Workers. @default as many as the host runs at once */
@@ -218,7 +227,7 @@ function jobFailure(message: Extract<FromWorker, { type: 'failed' }>): PackError
       hint: 'If memory was short, run with fewer --workers or a lower --level.',
     });
   }
-  if (message.code === SHRANK) {
+  if (message.code === CHANGED) {
     return new PackError('pack.read', `Cannot read the disk image: ${message.message}`, {
       hint: 'Something else writes to it; stop that, then start again.',
     });

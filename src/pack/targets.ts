@@ -1,6 +1,7 @@
 /** Where the artifacts go, and where they must not. */
-import { lstat, stat } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { identityOf } from '../disk/file-identity.ts';
 import type { Disk } from '../disk/open.ts';
 import { PackError, UsageError } from '../errors.ts';
 import { FILE_TYPES, type FileType } from './filetypes.ts';
@@ -39,18 +40,13 @@ function nameProblem(name: string): string | undefined {
  * @throws PackError `pack.over-source`
  */
 export async function checkTargets(options: PackOptions, disk: Disk): Promise<void> {
-  const sources = await Promise.all(disk.files.map(async (file) => identityOf(await stat(file))));
   for (const filetype of options.filetypes) {
     const path = artifactPath(options, filetype);
     // A link at that place is replaced, not followed.
-    const there = await lstat(path).catch(() => undefined);
-    if (there === undefined || !sources.includes(identityOf(there))) continue;
+    const there = await lstat(path, { bigint: true }).catch(() => undefined);
+    if (there === undefined || !disk.files.some(({ identity }) => identity === identityOf(there))) continue;
     throw new PackError('pack.over-source', `Cannot write ${path}: it is the disk that is packed, or a part of it`, {
       hint: 'Choose another folder with --out, or another name with --name.',
     });
   }
-}
-
-function identityOf({ dev, ino }: { readonly dev: number; readonly ino: number }): string {
-  return `${dev}:${ino}`;
 }

@@ -1,5 +1,5 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -54,6 +54,32 @@ test('an image that vanishes while it is packed ends with an error of ours', asy
   });
   expect(await readdir(out).catch(() => [])).toEqual([]);
 });
+
+test.each(['another image', 'a FIFO'])(
+  'an image that %s takes the place of while it is packed is not mixed with it',
+  async (what) => {
+    const name = what.replaceAll(' ', '-');
+    const [first, second, out] = ['raw', 'new', 'out'].map((suffix) => join(folder, `${name}.${suffix}`)) as [
+      string,
+      string,
+      string,
+    ];
+    await run('cp', ['--sparse=always', raw, first]);
+    if (what === 'a FIFO') await run('mkfifo', [second]);
+    else await run('cp', ['--sparse=always', raw, second]);
+    // The root has been found then; the workers open the image themselves.
+    const context = meddling(
+      (event) => event.type === 'phase' && event.phase === 'pack tgz',
+      () => renameSync(second, first),
+    );
+    await expect(pack({ disk: first, out, name: 'x', filetypes: ['tgz'] }, context)).rejects.toMatchObject({
+      code: 'pack.read',
+      message: `Cannot read the disk image: another file took its place while it was read (${first})`,
+      hint: expect.stringContaining('start again'),
+    });
+    expect(await readdir(out)).toEqual([]);
+  },
+);
 
 /** Does `what` once, when the first event for which `when` is true is told. */
 function meddling(when: (event: ComposeEvent) => boolean, what: () => void): Context {

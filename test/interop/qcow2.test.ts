@@ -140,7 +140,7 @@ test.skipIf(!qemu)(`chains of three with growing and shrinking sizes read as in 
       { path: names[1], format: 'qcow2' },
       { path: names[0], format: 'raw' },
     ]);
-    expect(disk.files).toEqual([names[2], names[1], names[0]]);
+    expect(disk.files.map(({ path }) => path)).toEqual([names[2], names[1], names[0]]);
   }
 });
 

@@ -79,9 +79,9 @@ test('segments are read, and edits of what they make reach their places on the d
 
 test('a volume of another file keeps its file', async () => {
   const [disk, volume] = [memorySource(new Uint8Array(100).fill(1)), memorySource(new Uint8Array(40).fill(2))];
-  const other = { ...volume, files: ['/other'] };
+  const other = { ...volume, files: [{ path: '/other', identity: '1:2' }] };
   const overlaid = overlayPartition(disk, 30, other);
-  expect(overlaid.files).toEqual(['/memory', '/other']);
+  expect(overlaid.files).toEqual([...disk.files, ...other.files]);
   expect(await overlaid.locate(20, 60)).toEqual([
     { kind: 'data', length: 10, file: 0, offset: 20 },
     { kind: 'data', length: 40, file: 1, offset: 0 },

@@ -139,9 +139,15 @@ test('a disk with an edited partition reads the edit inside and itself around it
 });
 
 test('a volume from another file keeps pointing at that file', async () => {
-  const other = { ...memorySource(new Uint8Array(1000).fill(0xdd)), files: ['/other', '/memory'] };
-  const whole = overlayPartition(memorySource(ground), 0, other);
-  expect(whole.files).toEqual(['/memory', '/other']);
+  const disk = memorySource(ground);
+  // The second is the file of the disk by another path.
+  const files = [
+    { path: '/other', identity: '1:2' },
+    { path: '/link', identity: '/memory' },
+  ];
+  const other = { ...memorySource(new Uint8Array(1000).fill(0xdd)), files };
+  const whole = overlayPartition(disk, 0, other);
+  expect(whole.files).toEqual([...disk.files, files[0]]);
   const extents = await whole.locate(990, 20);
   expect(extents).toEqual([
     { kind: 'data', length: 10, file: 1, offset: 990 },
