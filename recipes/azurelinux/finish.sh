@@ -12,8 +12,8 @@ for file in /etc/default/grub /boot/grub2/grub.cfg; do
     [ ! -e "$root$file" ] || sed -i "s/ *$serial//g" "$root$file"
 done
 
-# The vendor's packages have their loaders below /boot/efi, here the EFI system partition, which is not packed: a tree has them
-# in its own file system, where curtin's hooks look. The file that leads GRUB to its menu is written by the hooks anew.
+# The vendor's packages have their loaders below /boot/efi, here the EFI system partition: a tree has them in its own file
+# system, where curtin's hooks look, and not the file that leads GRUB to its menu, which the hooks write anew.
 if grep -q ' /boot/efi ' "$mounts"; then
     below=$(mktemp -d)
     mount --bind "$root/" "$below"

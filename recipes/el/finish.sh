@@ -24,7 +24,7 @@ elif [ -e /boot/grub/grub.conf ]; then
     sed -i -e "s/ *$serial//g" -e '/^serial /d' -e '/^terminal /d' /boot/grub/grub.conf
 fi
 
-# A tree has no EFI system partition: curtin takes the vendor's loaders from /boot/efi of the root file system. A grub.cfg
+# A tree has these files in its own file system: curtin takes the vendor's loaders from /boot/efi of the root file system. A grub.cfg
 # beside them would keep grub2-mkconfig from writing the one that curtin wants there.
 if grep -q ' /boot/efi ' /proc/mounts; then
     root=$(mktemp -d)

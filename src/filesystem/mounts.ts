@@ -16,6 +16,8 @@ import { type DirectoryReader, walkTree } from './walk.ts';
 export interface Mount {
   /** Absolute, symlinks resolved. */
   readonly mountPoint: string;
+  /** Whether it is the EFI system partition. */
+  readonly esp: boolean;
   readonly fs: FileSystem;
   readonly partition: Partition | undefined;
   readonly volume: BlockSource;
@@ -38,8 +40,7 @@ const NOT_ON_DISK = new Set(
   ).split(' '),
 );
 const ESP_MOUNT_POINTS = ['/boot/efi', '/efi'];
-const ESP_WHY =
-  'the EFI system partition is left out of a tree: curtin makes one on the target and fills it from the packages';
+const OWN_LOADERS = 'the root has files of its own in that directory, put there for a tree, and they are packed';
 
 interface Merged {
   readonly tree: FileTree;
@@ -48,7 +49,9 @@ interface Merged {
 }
 
 /**
- * The tree of `root` with what its /etc/fstab mounts at boot.
+ * The tree of `root` with what its /etc/fstab mounts at boot. The EFI system partition is no exception: where curtin finds
+ * no loader in the tree it has grub-install make one, which that of Enterprise Linux refuses on UEFI (curthooks.py,
+ * find_efi_loader). What a build put below that mount point, for the tree and not for its own machine, comes before it.
  * @throws PackError `root.mount-unreadable` for what the running system would see and this tree would not;
  *   FormatError `ext4.not-clean`, `xfs.not-clean`
  */
@@ -64,7 +67,7 @@ export async function mountAll(root: ReadableVolume, volumes: readonly Volume[])
   // Parents first, so that a mount point inside another mounted file system is found there.
   for (const entry of entries.toSorted((a, b) => depth(a) - depth(b))) {
     if (!entry.mountPoint.startsWith('/') || depth(entry) === 0) continue;
-    const plan = await planMount(entry, volumes, disk);
+    const plan = await planMount(entry, volumes, tree, disk);
     if (plan === undefined) continue;
     if ('why' in plan) {
       skipped.push(plan);
@@ -74,9 +77,9 @@ export async function mountAll(root: ReadableVolume, volumes: readonly Volume[])
     if (point?.kind !== 'directory') {
       throw unreadable(entry, 'the tree has no such directory to mount it at');
     }
-    const { fs, place } = plan;
+    const { fs, esp, place } = plan;
     const { partition, source: volume } = place;
-    mounts.push({ mountPoint: `/${Buffer.from(point.path)}`, fs, partition, volume, place });
+    mounts.push({ mountPoint: `/${Buffer.from(point.path)}`, esp, fs, partition, volume, place });
     readers.set(pathKey(point.path), fs.reader);
     tree = walkTree(root.fs.reader, readers);
   }
@@ -98,6 +101,7 @@ function depth(entry: FstabEntry): number {
 }
 
 interface Planned {
+  readonly esp: boolean;
   readonly fs: FileSystem;
   readonly place: Place;
 }
@@ -106,6 +110,7 @@ interface Planned {
 async function planMount(
   entry: FstabEntry,
   volumes: readonly Volume[],
+  tree: FileTree,
   disk: string | undefined,
 ): Promise<Planned | Skipped | undefined> {
   const { mountPoint, spec, type, options } = entry;
@@ -120,18 +125,22 @@ async function planMount(
     throw unreadable(entry, `the disk has no ${spec}`);
   }
   const kind = volume.probe?.kind ?? 'nothing known';
-  if (kind === 'vfat' && ESP_MOUNT_POINTS.includes(mountPoint.replace(/\/+$/, ''))) {
-    return { mountPoint, why: ESP_WHY };
-  }
+  const esp = kind === 'vfat' && ESP_MOUNT_POINTS.includes(mountPoint.replace(/\/+$/, ''));
+  if (esp && (await hasEntries(tree, mountPoint))) return { mountPoint, why: OWN_LOADERS };
   if (volume.failure !== undefined) throw volume.failure;
   // Kernels mount a FAT that was not unmounted cleanly, and only warn.
-  if (kind === 'vfat') return { fs: await openFat(volume.source, ownershipOf(options)), place: volume };
+  if (kind === 'vfat') return { esp, fs: await openFat(volume.source, ownershipOf(options)), place: volume };
   if (volume.fs === undefined) {
     throw unreadable(entry, `${spec} holds ${kind}, which compose does not read`);
   }
   const found = { ...volume, fs: volume.fs };
   requireClean(found);
-  return { fs: found.fs, place: found };
+  return { esp, fs: found.fs, place: found };
+}
+
+async function hasEntries(tree: FileTree, path: string): Promise<boolean> {
+  const at = await tree.lookup(path, { follow: true });
+  return at?.kind === 'directory' && (await tree.list(at.path)).length > 0;
 }
 
 function unreadable(entry: FstabEntry, why: string): PackError {

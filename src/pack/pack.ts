@@ -47,7 +47,7 @@ export async function packOn(threads: Threads, options: PackOptions, context: Co
   checkName(options.name);
   if (filetypes.length === 0) throw new PackError('pack.no-output', 'Cannot pack: no filetype was asked for');
   const engines = await openEngines(options);
-  const edits = await editsOf(options);
+  const asked = await editsOf(options);
   const { signal } = context;
   const format = options.format === undefined ? {} : { format: options.format };
   await using disk = await openDisk(options.disk, { signal, ...format });
@@ -55,11 +55,12 @@ export async function packOn(threads: Threads, options: PackOptions, context: Co
   await using outcome = new Outcome();
   const kinds = [...(options.packages ? ['packages' as const] : []), ...new Set(options.sbom)];
   const trees = filetypes.some((type) => FILE_TYPES[type].content === 'tree');
-  const needsRoot = edits.disk.length > 0 || trees || kinds.length > 0 || options.manifest === true;
+  const needsRoot = asked.disk.length > 0 || trees || kinds.length > 0 || options.manifest === true;
   const notes = new Set<string>();
   const root = needsRoot
     ? await inPhase(context, 'find root', () => findRoot(disk), describeRoot)
     : await rootIfAny(disk, options, notes);
+  const edits = await withEsp(asked, root, options);
   // Before a tree is packed for minutes and the disk beside it turns out not to work.
   if (root !== undefined && filetypes.some((type) => FILE_TYPES[type].content !== 'tree'))
     requireEditable(root, edits.disk);
@@ -129,12 +130,25 @@ export async function packOn(threads: Threads, options: PackOptions, context: Co
 }
 
 /** What is taken out of the tree, and of the disk. @throws UsageError `verify.rule` */
-async function editsOf({ seal, user, keep = [], verify, edits: own = [] }: PackOptions): Promise<SealedParts> {
-  const named = [...keep, ...(verify?.off ?? [])];
-  const off = named.length === 0 ? named : (await import('../verify/settings.ts')).offOf(named);
+async function editsOf(options: PackOptions): Promise<SealedParts> {
+  const { seal, user, edits: own = [] } = options;
+  const off = await offRows(options);
   const sealEdits = seal === false ? undefined : (await import('./seal.ts')).sealEdits;
   const edits = (of: 'tree' | 'disk'): Edit[] => [...(sealEdits?.({ user, keep: off, of }) ?? []), ...own];
   return { tree: edits('tree'), disk: edits('disk') };
+}
+
+/** Rows of the hygiene table that are off. @throws UsageError `verify.rule` */
+async function offRows({ keep = [], verify }: PackOptions): Promise<readonly string[]> {
+  const named = [...keep, ...(verify?.off ?? [])];
+  return named.length === 0 ? named : (await import('../verify/settings.ts')).offOf(named);
+}
+
+/** What is left out of the EFI system partition is known with the root. */
+async function withEsp(edits: SealedParts, root: Root | undefined, options: PackOptions): Promise<SealedParts> {
+  if (options.seal === false || root?.mounts.some(({ esp }) => esp) !== true) return edits;
+  const [off, { espEdits }] = await Promise.all([offRows(options), import('./esp-edits.ts')]);
+  return off.includes('esp.build-disk') ? edits : { ...edits, tree: [...edits.tree, ...(await espEdits(root))] };
 }
 
 async function verify(work: Work, settings: VerifySettings): Promise<VerifyReport[]> {

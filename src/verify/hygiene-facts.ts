@@ -3,6 +3,7 @@ import { parseFstab } from '../filesystem/fstab.ts';
 import { humanSize } from '../formats/human.ts';
 import type { Facts } from './facts.ts';
 import { HOLDS, type Problem } from './rule.ts';
+import { pathText } from './tree-facts.ts';
 
 /** Names of the build's disk: `/dev/mapper/…` and `/dev/vda2` are as good as a UUID. */
 const BUILD_DISK = /^(?:(?:UUID|LABEL|PARTUUID|PARTLABEL|ID)=|\/dev\/)/;
@@ -41,6 +42,16 @@ export function fstabProblems({ tree }: Facts): readonly Problem[] {
         line: at + 1,
       })),
   );
+}
+
+/** Settings of GRUB beside the loaders of a tree that look for a file system. Of distributions curtin does not know, they may be meant. */
+export function espProblems({ tree }: Facts): readonly Problem[] {
+  if (tree === undefined || tree.family === 'other') return HOLDS;
+  return tree
+    .inside('boot/efi/EFI')
+    .map((folder) => `${pathText(folder)}/grub.cfg`)
+    .filter((path) => /^\s*search\b.*\b(?:fs_uuid|fs-uuid)\b/m.test(tree.text(path) ?? ''))
+    .map((path) => ({ message: 'it looks for a file system of the disk it was built on', path: `/${path}` }));
 }
 
 /** Bytes of deleted files on a disk. What they are is not told in full: it may be a secret. */

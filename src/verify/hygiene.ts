@@ -3,7 +3,7 @@
  * the edits of a row, and verify finds what they would have changed, and what no edit can take out.
  */
 import type { Facts } from './facts.ts';
-import { fstabProblems, leftoverSpace, passwordProblems, userProblems } from './hygiene-facts.ts';
+import { espProblems, fstabProblems, leftoverSpace, passwordProblems, userProblems } from './hygiene-facts.ts';
 import { buildHostProblems, credentialProblems, proxyProblems, tokenProblems } from './hygiene-search.ts';
 import { leftByEdits, type SealEdit } from './left-by-edits.ts';
 import type { Problem, Rule, Severity } from './rule.ts';
@@ -284,6 +284,17 @@ export const HYGIENE: readonly HygieneRow[] = [
     mend: 'Empty /etc/fstab in a tree; the seal does so.',
     edits: [['empty', '/etc/fstab', 'tree']],
     finds: fstabProblems,
+    of: 'tree',
+  },
+  {
+    id: 'esp.build-disk',
+    severity: 'warning',
+    title: 'No setting of GRUB in /boot/efi of a tree leads to the disk it was built on',
+    why: 'the machine has no such file system, and its loader stops; on Enterprise Linux grub2-mkconfig refuses to write another in its place',
+    mend: 'Remove it in a tree; the seal does so where it merges the EFI system partition, and where curtin fills that of the machine it leaves all of it out.',
+    // Those of src/pack/esp-edits.ts: what lies in the root itself was put there for the tree.
+    edits: [],
+    finds: espProblems,
     of: 'tree',
   },
   {

@@ -23,7 +23,7 @@ const TEXTS =
   /^(?:etc|root|home|opt|srv|tmp|curtin|usr\/local|var\/(?:tmp|log|spool|www|crash|lib\/(?:cloud|dhcp|dhclient|NetworkManager|systemd|docker|jenkins)))\//;
 /** Of the distribution: who starts cloud-init, what grows the root, and what boots. */
 const UNITS =
-  /^(?:usr\/)?lib\/(?:systemd\/system\/[^/]*(?:cloud|grow|lvm|repart|resize)[^/]*|repart\.d\/[^/]+)$|^boot\/loader\/entries\/[^/]+\.conf$/;
+  /^(?:usr\/)?lib\/(?:systemd\/system\/[^/]*(?:cloud|grow|lvm|repart|resize)[^/]*|repart\.d\/[^/]+)$|^boot\/(?:loader\/entries\/[^/]+\.conf|efi\/EFI\/[^/]+\/grub\.cfg)$/;
 const VERSIONS = /\/cloudinit\/version\.py$/;
 const LOADERS = /^(?:boot\/efi\/.*\.efi|usr\/lib\/(?:shim|grub)\/.*\.efi(?:\.signed)?)$/i;
 /** Programs a deployment calls, and those that tell for which machine the tree is. */

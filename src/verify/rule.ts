@@ -1,6 +1,6 @@
 import type { Machine } from '../formats/executable.ts';
 import { type Facts, isLinux } from './facts.ts';
-import type { Family } from './tree-facts.ts';
+import type { Family } from './family.ts';
 
 /** An error fails a build: the image would not be taken, not deploy, not boot, or ship a secret. A warning does not. */
 export type Severity = 'error' | 'warning';

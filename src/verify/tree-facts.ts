@@ -3,14 +3,12 @@ import type { Context } from '../events.ts';
 import type { Entry } from '../filesystem/file-tree.ts';
 import type { PackageFacts } from '../formats/package-list.ts';
 import { ArchiveTree } from './archive-tree.ts';
+import { type Family, familyOf } from './family.ts';
 import { type InitrdFacts, readInitrd } from './initrd.ts';
 import { entryOf, type Member } from './member.ts';
 import { readOsRelease, readPackages } from './packages.ts';
 import { readingOf, TEXTS_LIMIT } from './reading.ts';
 import { TarChecks, type TarFacts } from './tar-facts.ts';
-
-/** Distributions that curtin, or a rule, treats alike. */
-export type Family = 'ubuntu' | 'debian' | 'el' | 'suse' | 'other';
 
 /** What the rules know of a root tree. Paths have no leading slash; symbolic links are followed unless a name says otherwise. */
 export class TreeFacts {
@@ -46,7 +44,7 @@ export class TreeFacts {
   }
 
   get family(): Family {
-    return familyOf(this.id, this.release.ID_LIKE ?? '');
+    return familyOf(this.release);
   }
 
   /** Every path with its entry, as they came. */
@@ -211,33 +209,4 @@ async function packagesOf(tree: ArchiveTree): Promise<PackagesRead> {
 
 export function pathText({ path }: Entry): string {
   return Buffer.from(path).toString('utf8');
-}
-
-const FAMILIES: Readonly<Record<string, Family>> = {
-  ubuntu: 'ubuntu',
-  debian: 'debian',
-  centos: 'el',
-  rhel: 'el',
-  redhat: 'el',
-  rocky: 'el',
-  almalinux: 'el',
-  ol: 'el',
-  fedora: 'el',
-  mariner: 'el',
-  azurelinux: 'el',
-  openeuler: 'el',
-  opensuse: 'suse',
-  'opensuse-leap': 'suse',
-  'opensuse-tumbleweed': 'suse',
-  sles: 'suse',
-  sled: 'suse',
-  suse: 'suse',
-};
-
-function familyOf(id: string, like: string): Family {
-  for (const name of [id, ...like.toLowerCase().split(/\s+/)]) {
-    const family = FAMILIES[name];
-    if (family !== undefined) return family;
-  }
-  return 'other';
 }

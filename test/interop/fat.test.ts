@@ -234,18 +234,21 @@ describe('a disk whose /boot is a FAT', () => {
     await mtool(boot, 'mcopy', deleted, '::deleted');
     await mtool(boot, 'mcopy', kernel, '::vmlinuz');
     await mtool(boot, 'mdel', '::deleted');
+    await mtool(boot, 'mmd', '::efi');
     const efi = await makeFat(scratchPath(), '2M', ['-n', 'EFI']);
     return makeDisk(scratchPath(), [{ content: image }, { content: boot }, { content: efi }]);
   };
   const FSTAB = 'LABEL=BOOT /boot vfat umask=0077,uid=3 0 2\nLABEL=EFI /boot/efi vfat umask=0077 0 1\n';
 
-  test('is one tree without the ESP', async () => {
+  test('is one tree with the ESP', async () => {
     await using disk = await openDisk(await partition(FSTAB), { format: 'raw' });
     const root = await findRoot(disk);
     expect(root.mounts.map((one) => [one.mountPoint, one.place.where, one.fs.clean])).toEqual([
       ['/boot', 'partition 2', true],
+      ['/boot/efi', 'partition 3', true],
     ]);
-    expect(root.skipped.map((one) => one.mountPoint)).toEqual(['/boot/efi']);
+    expect(root.mounts.map(({ esp }) => esp)).toEqual([false, true]);
+    expect(root.skipped).toEqual([]);
     expect(Buffer.from((await readPath(root.tree, '/boot/vmlinuz'))!).toString()).toBe('the kernel');
     expect(await root.tree.lookup('/boot/vmlinuz')).toMatchObject({ mode: 0o700, uid: 3 });
     expect(await root.tree.lookup('/boot')).toMatchObject({ mode: 0o700, kind: 'directory' });

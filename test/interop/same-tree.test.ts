@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, rmdir, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -19,15 +19,40 @@ const MIB = 1024 * 1024;
 const noMount = await whyNoMount();
 const noXfs = await whyNoXfsMount();
 const noLvm = await whyNoLvm();
-const noFat = await run('mkfs.vfat', ['--help']).then(
+const noFat = await Promise.all([run('mkfs.vfat', ['--help']), run('mcopy', ['--version'])]).then(
   () => undefined,
-  (error: { code?: unknown }) => (error.code === 'ENOENT' ? 'no mkfs.vfat here' : undefined),
+  (error: { code?: unknown }) => (error.code === 'ENOENT' ? 'no mkfs.vfat or mtools here' : undefined),
 );
 const because = (why: string | undefined): string => (why === undefined ? '' : ` (skipped: ${why})`);
 
 /** The same in every layout: what a disk does not have is nofail. */
 const FSTAB = ['boot', 'var', 'usr'].map((label) => `LABEL=${label} /${label} ext4 nofail 0 2\n`).join('');
 const ESP = 'LABEL=ESP /boot/efi vfat nofail,umask=0077 0 1\n';
+
+const LOADER = Buffer.alloc(70_000, 'loader');
+const LOADER_SECONDS = 1_600_000_000;
+
+/** By mtools: not every kernel has vfat. */
+async function fillEsp(image: string): Promise<void> {
+  const env = { ...process.env, TZ: 'UTC', MTOOLS_SKIP_CHECK: '1', SOURCE_DATE_EPOCH: `${LOADER_SECONDS}` };
+  await run('mmd', ['-i', image, '::EFI', '::EFI/BOOT'], { env });
+  const copy = run('mcopy', ['-i', image, '-', '::EFI/BOOT/BOOTX64.EFI'], { env });
+  copy.child.stdin?.end(LOADER);
+  await copy;
+}
+
+/** What a FAT can hold, as umask=0077 shows it: times of whole even seconds, and none of its first directory. */
+async function putLoader(esp: string): Promise<void> {
+  const [efi, folder, loader] = [join(esp, 'EFI'), join(esp, 'EFI/BOOT'), join(esp, 'EFI/BOOT/BOOTX64.EFI')];
+  await mkdir(folder, { recursive: true });
+  await writeFile(loader, LOADER);
+  for (const path of [loader, folder, efi]) {
+    await chmod(path, 0o700);
+    await utimes(path, LOADER_SECONDS, LOADER_SECONDS);
+  }
+  await chmod(esp, 0o700);
+  await utimes(esp, 0, 0);
+}
 
 describe.skipIf(noMount !== undefined)(`one tree in several layouts${because(noMount)}`, () => {
   let place: Awaited<ReturnType<typeof scratch>>;
@@ -52,6 +77,7 @@ describe.skipIf(noMount !== undefined)(`one tree in several layouts${because(noM
     await run('ln', [join(tree, 'usr/bin/tool'), join(tree, 'usr/lib/same-tool')]);
     await run('setfattr', ['-n', 'trusted.here', '-v', 'yes', join(tree, 'var')]);
     await run('chmod', ['2770', join(tree, 'var/log')]);
+    await putLoader(join(tree, 'boot/efi'));
     archive = next();
     await run('tar', ['-C', tree, '--xattrs', '--xattrs-include=*', '--sort=name', '-Scf', archive, '.']);
     expected = await kernelManifest(tree);
@@ -108,6 +134,7 @@ describe.skipIf(noMount !== undefined)(`one tree in several layouts${because(noM
       ['/', image],
       ['/boot', boot],
     ]);
+    await fillEsp(esp);
     const disk = await makeDisk(next(), [{ content: esp }, { content: boot }, { content: image }]);
     expect(await digestOf(disk)).toBe(digest());
   });
