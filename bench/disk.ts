@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { composeBaseDisk } from '../src/build/base-disk.ts';
 import { openDisk } from '../src/disk/open.ts';
@@ -18,6 +18,8 @@ export interface BenchDisk {
   readonly partition: number;
   /** Byte at which it begins. */
   readonly offset: number;
+  /** Byte at which the EFI system partition begins that is mounted in the tree. */
+  readonly esp: number | undefined;
 }
 
 /** The root partition of the qcow2 at `path`, found as compose finds it. */
@@ -25,25 +27,41 @@ export async function describeDisk(path: string): Promise<BenchDisk> {
   await using disk = await openDisk(path);
   const root = await findRoot(disk);
   if (root.partition === undefined) throw new Error(`${path} has no partition table`);
-  return { path, partition: root.partition.number, offset: root.partition.start };
+  const esp = root.mounts.find((mount) => mount.esp)?.partition?.start;
+  return { path, partition: root.partition.number, offset: root.partition.start, esp };
 }
 
 export interface MountedRoot extends AsyncDisposable {
   readonly path: string;
+  /** Folder with what is mounted in the tree: `boot/efi`, or nothing. */
+  readonly mounted: string;
   readonly usedBytes: number;
 }
 
-/** The root partition mounted read-only by the kernel from a raw copy made here, which no rival's time includes. */
+/**
+ * The root partition mounted read-only by the kernel from a raw copy made here, with the files of the EFI system partition in
+ * their place (by mtools: not every kernel has vfat). No rival's time includes that.
+ */
 export async function mountRoot(disk: BenchDisk, work: string): Promise<MountedRoot> {
   const path = mkdtempSync(join(work, 'mnt-'));
   const raw = `${path}.raw`;
   execFileSync('qemu-img', ['convert', '-O', 'raw', disk.path, raw]);
   execFileSync('mount', ['-o', `loop,ro,noload,offset=${disk.offset}`, raw, path]);
   const { blocks, bfree, bsize } = statfsSync(path);
+  const mounted = `${path}.mounted`;
+  const efi = join(mounted, 'boot/efi');
+  mkdirSync(disk.esp === undefined ? mounted : efi, { recursive: true });
+  if (disk.esp !== undefined) {
+    const env = { ...process.env, MTOOLS_SKIP_CHECK: '1' };
+    execFileSync('mcopy', ['-s', '-m', '-i', `${raw}@@${disk.esp}`, '::*', efi], { env });
+    execFileSync('mount', ['--bind', efi, join(path, 'boot/efi')]);
+  }
   return {
     path,
+    mounted,
     usedBytes: (blocks - bfree) * bsize,
     [Symbol.asyncDispose]: async () => {
+      if (disk.esp !== undefined) execFileSync('umount', [join(path, 'boot/efi')]);
       execFileSync('umount', [path]);
       rmSync(raw);
     },

@@ -148,13 +148,14 @@ async function main(): Promise<void> {
       return { ...run, size, packMs: packing(readFileSync(events, 'utf8')) };
     };
     const runRival = async (rival: Rival): Promise<Run> => {
-      const { disk, path } = disks.of(rival.kind);
+      const { disk, path, mounted } = disks.of(rival.kind);
       const out = join(work, `${rival.id}.out`);
       const temporary = mkdtempSync(join(work, 'tmp-'));
       const values = {
         DISK: disk.path,
         PART: String(disk.partition),
         MNT: path,
+        MOUNTED: mounted,
         TMP: temporary,
         OUT: out,
         CLI: cli,

@@ -35,7 +35,8 @@ export function diskOf(kind: BenchKind): DiskName {
 
 /**
  * The ways people pack a disk today, each as one bash script. `DISK` is the qcow2, `PART` the number of its root
- * partition, `MNT` that partition mounted read-only by the kernel, `TMP` an empty folder, `OUT` the file to make.
+ * partition, `MNT` that partition mounted read-only by the kernel, with the EFI system partition's files in it, `MOUNTED` a
+ * folder with these alone, `TMP` an empty folder, `OUT` the file to make.
  */
 export interface Rival {
   readonly id: string;
@@ -61,7 +62,8 @@ const TAR = `tar --numeric-owner --xattrs --xattrs-include='*' --acls --selinux 
 /**
  * The chain packer-maas uses: the disk served by qemu-nbd, a partition cut out of it by nbdkit, shown as a file by
  * nbdfuse, mounted by fuse2fs, archived by tar, compressed in a second pass by pigz. Its fixed wait of five seconds for
- * qemu-nbd is replaced by watching for the socket, in the rival's favour.
+ * qemu-nbd is replaced by watching for the socket, in the rival's favour; it packs the root partition alone, so the files of
+ * the EFI system partition are given to it, that both archives have the same content.
  */
 const FUSE_CHAIN = `
 mkdir "$TMP/part" "$TMP/root"
@@ -77,7 +79,7 @@ until [ -S "$TMP/nbd.sock" ]; do sleep 0.05; done
 nbdfuse --readonly "$TMP/part/nbd" --command nbdkit -s nbd socket="$TMP/nbd.sock" --filter=partition partition="$PART" &
 until [ -f "$TMP/part/nbd" ]; do sleep 0.05; done
 fuse2fs "$TMP/part/nbd" "$TMP/root" -o fakeroot,ro
-tar -Sp --acls --selinux --xattrs --one-file-system -cf "$TMP/out.tar" -C "$TMP/root" .
+tar -Sp --acls --selinux --xattrs --one-file-system -cf "$TMP/out.tar" -C "$TMP/root" . -C "$MOUNTED" .
 pigz --best --force "$TMP/out.tar"
 mv "$TMP/out.tar.gz" "$OUT"
 `;
