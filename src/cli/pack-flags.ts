@@ -34,7 +34,11 @@ export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
     engine: { choices: ENGINE_NAMES, describe: 'compressor; the best one here for each codec by default' },
     level: { type: 'number', describe: 'gzip 0 to 12 (zlib: 9), xz 0 to 9, bzip2 1 to 9' },
     fast: { type: 'boolean', default: false, describe: 'the quickest level of each codec, in place of --level' },
-    small: { type: 'boolean', default: false, describe: 'the smallest output, in place of --level' },
+    small: {
+      type: 'boolean',
+      default: false,
+      describe: 'the smallest output that 300 MiB of memory allow, in place of --level',
+    },
     workers: { type: 'number', describe: 'threads that compress; as many as cores by default' },
     chunk: { type: 'string', describe: 'bytes in a member of gzip, 256K to 16M; 1M by default' },
     window: { type: 'number', describe: 'chunks in flight for each worker, 2 to 16; 4 by default' },

@@ -1,11 +1,7 @@
-import { availableParallelism, freemem } from 'node:os';
 import { isComposeError } from '../errors.ts';
 import type { Codec, Effort, Engine, EngineName } from './codec.ts';
-import { codecOf, openEngine } from './engine.ts';
+import { codecOf, LEVELS, openEngine } from './engine.ts';
 import type { PackTuning } from './pack-options.ts';
-
-/** Memory of one liblzma encoder at level 9: a dictionary of 32 MiB, eleven and a half times, and its chunk of 96 MiB. */
-const XZ_9_MEMORY = (370 + 2 * 96) * 1024 * 1024;
 
 interface Way {
   readonly engine?: EngineName;
@@ -14,17 +10,16 @@ interface Way {
 
 /**
  * The ways of an effort, the best first; one without an engine takes whatever the host has. ISA-L's level 2 takes less
- * than a quarter of the time of libdeflate's level 1 for one to two percent more (docs/dependencies.md).
- * @param memory bytes each worker may have
+ * than a quarter of the time of libdeflate's level 1 for one to two percent more (docs/dependencies.md). The smallest xz is
+ * the usual one: levels above have larger dictionaries, and with them the process takes more than 300 MiB; on a Debian tree
+ * `xz -7` is 1.2 % smaller, `xz -6e` a third of a percent for a third more time.
  */
-export function waysOf(effort: Effort, codec: Codec, memory: number): readonly Way[] {
+export function waysOf(effort: Effort, codec: Codec): readonly Way[] {
   if (effort === 'fast') {
     if (codec === 'gzip') return [{ engine: 'isal', level: 2 }, { level: 1 }];
     return [{ level: codec === 'xz' ? 0 : 1 }];
   }
-  if (codec === 'gzip') return [{ level: 12 }];
-  if (codec === 'bzip2') return [{ level: 9 }];
-  return [{ level: memory >= XZ_9_MEMORY ? 9 : 6 }];
+  return [{ level: codec === 'gzip' ? LEVELS.gzip.most : LEVELS[codec].usual }];
 }
 
 /**
@@ -32,7 +27,7 @@ export function waysOf(effort: Effort, codec: Codec, memory: number): readonly W
  * @throws UsageError `engine.level`; HostError `engine.missing`
  */
 export async function openForCodec(codec: Codec, options: PackTuning): Promise<Engine> {
-  const { engine: named, effort, chunk, levels, workers = availableParallelism() } = options;
+  const { engine: named, effort, chunk, levels } = options;
   const size = codec === 'gzip' && chunk !== undefined ? { chunk } : {};
   const engine = named !== undefined && codecOf(named) === codec ? { engine: named } : {};
   if (effort === undefined) {
@@ -40,7 +35,7 @@ export async function openForCodec(codec: Codec, options: PackTuning): Promise<E
     return openEngine({ codec, ...engine, ...(level === undefined ? {} : { level }), ...size });
   }
   let lacking: unknown;
-  for (const way of waysOf(effort, codec, freemem() / 2 / workers)) {
+  for (const way of waysOf(effort, codec)) {
     // Of an engine that was named, only the levels are of interest.
     if (named !== undefined && way.engine !== undefined && way.engine !== named) continue;
     try {
