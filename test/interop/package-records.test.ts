@@ -1,14 +1,14 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { compose } from '../../fixtures/cli.ts';
-import { makeDisk } from '../../fixtures/ext4-disk.ts';
-import { makeImage, scratch } from '../../fixtures/ext4-image.ts';
+import { scratch } from '../../fixtures/ext4-image.ts';
 import { memoryTree } from '../../fixtures/memory-tree.ts';
-import { makeHeader, makeNdb, whyNoTools } from '../../fixtures/rpm-database.ts';
+import { packageDisk, RPM_NDB, rpmNdb } from '../../fixtures/package-disk.ts';
+import { whyNoTools } from '../../fixtures/rpm-database.ts';
 import { cycloneDxProblems, spdxProblems } from '../../fixtures/sbom-rules.ts';
 import { quietContext } from '../../src/events.ts';
 import { type PackOptions, type PackResult, pack } from '../../src/pack/pack.ts';
@@ -54,40 +54,11 @@ describe('a disk with packages of two managers', () => {
 
   beforeAll(async () => {
     place = await scratch();
-    const header = makeHeader(
-      new Map<number, string | number>([
-        [1000, 'bash'],
-        [1001, '5.2'],
-        [1002, '1.el9'],
-        [1003, 0],
-        [1014, 'GPLv3+'],
-        [1022, 'x86_64'],
-      ]),
-    );
-    disk = await rooted('disk', {
-      'var/lib/dpkg/status': STATUS,
-      'usr/lib/sysimage/rpm/Packages.db': makeNdb(new Map([[1, header]])),
-    });
+    const bash = { 1000: 'bash', 1001: '5.2', 1002: '1.el9', 1003: 0, 1014: 'GPLv3+', 1022: 'x86_64' };
+    disk = await packageDisk(place.path, 'disk', { 'var/lib/dpkg/status': STATUS, [RPM_NDB]: rpmNdb(bash) });
   });
   beforeEach(() => void vi.stubEnv('SOURCE_DATE_EPOCH', undefined));
   afterAll(() => place[Symbol.asyncDispose]());
-
-  /** A disk whose root has os-release, /var/lib/rpm as a symlink, and `files`. */
-  async function rooted(name: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
-    const tree = join(place.path, name);
-    for (const [path, content] of Object.entries({
-      'etc/os-release': 'ID=mixed\nVERSION_ID=1\nPRETTY_NAME="Mixed 1"\n',
-      ...files,
-    })) {
-      await mkdir(join(tree, path, '..'), { recursive: true });
-      await writeFile(join(tree, path), content);
-    }
-    await mkdir(join(tree, 'var/lib'), { recursive: true });
-    await run('ln', ['-s', '../../usr/lib/sysimage/rpm', join(tree, 'var/lib/rpm')]);
-    await run('find', [tree, '-exec', 'touch', '-h', '-d', '@1600000000', '{}', '+']);
-    const volume = await makeImage(join(place.path, `${name}.ext4`), { mkfs: ['-t', 'ext4'], size: '16M', tree });
-    return makeDisk(join(place.path, `${name}.raw`), [{ content: volume }]);
-  }
 
   async function packed(
     name: string,
@@ -146,15 +117,15 @@ describe('a disk with packages of two managers', () => {
   });
 
   test('without a database the lists are empty, and the notes say so', async () => {
-    const { notes, text, out } = await packed('none', { disk: await rooted('bare', {}) });
+    const { notes, text, out } = await packed('none', { disk: await packageDisk(place.path, 'bare', {}) });
     expect(text).toBe('');
     expect(notes.join()).toContain('no package database');
     expect(spdxProblems(JSON.parse(await readFile(join(out, 'x.spdx.json'), 'utf8')))).toEqual([]);
   });
 
   test('a damaged database ends the packing before anything is written; without lists it is no error', async () => {
-    const broken = await rooted('broken', {
-      'usr/lib/sysimage/rpm/Packages.db': Buffer.from('RpmP and no more than this, sorry'),
+    const broken = await packageDisk(place.path, 'broken', {
+      [RPM_NDB]: Buffer.from('RpmP and no more than this, sorry'),
     });
     const out = join(place.path, 'refused');
     const options = { disk: broken, out, name: 'x', filetypes: ['tgz'] as const };

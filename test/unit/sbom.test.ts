@@ -1,56 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { bill } from '../../fixtures/bill-of-materials.ts';
 import { mutate, random } from '../../fixtures/fuzz.ts';
 import { cycloneDxProblems, spdxProblems } from '../../fixtures/sbom-rules.ts';
-import type { Package, PackageSet } from '../../src/formats/package-list.ts';
 import { cycloneDxJson } from '../../src/formats/sbom/cyclonedx.ts';
-import type { BillOfMaterials } from '../../src/formats/sbom/document.ts';
 import { parseLicense } from '../../src/formats/sbom/license.ts';
 import { spdxJson } from '../../src/formats/sbom/spdx.ts';
-
-const one = (over: Partial<Package> & { name: string }): Package => ({
-  version: '1.0',
-  arch: 'x86_64',
-  purl: `pkg:rpm/example/${encodeURIComponent(over.name)}@1.0?arch=x86_64`,
-  ...over,
-});
-const set = (...packages: Package[]): PackageSet => ({
-  manager: 'rpm',
-  database: '/var/lib/rpm/rpmdb.sqlite',
-  packages,
-});
-const bill = (over: Partial<BillOfMaterials> = {}): BillOfMaterials => ({
-  name: 'rocky-9-amd64',
-  system: {
-    ID: 'rocky',
-    VERSION_ID: '9.4',
-    PRETTY_NAME: 'Rocky Linux 9.4',
-    HOME_URL: 'https://example.org/',
-    VENDOR_NAME: 'RESF',
-  },
-  sets: [
-    set(
-      one({
-        name: 'bash',
-        release: '1.el9',
-        epoch: 0,
-        license: 'gpl-3.0-or-later and (MIT or BSD-3-Clause)',
-        source: 'bash-src',
-        sourceVersion: '1.0-1',
-        supplier: 'Example Project',
-        summary: 'A shell',
-      }),
-      one({ name: 'kernel', version: '5.1', license: 'GPLv2 and Redistributable, no modification permitted' }),
-      one({ name: 'kernel', version: '5.1', license: 'GPLv2 and Redistributable, no modification permitted' }),
-      one({ name: 'lib stdc++\u0000', version: '', arch: '', license: 'GPLv2+', supplier: ' \n' }),
-      one({ name: 'other', license: 'GPLv2 +', supplier: 'Jane  Doe <jane@example.org>' }),
-      one({ name: 'public', license: 'LicenseRef-Fedora-Public-Domain AND MIT', supplier: '<odd@example.org>' }),
-    ),
-  ],
-  created: 1_700_000_000,
-  uuid: '01234567-89ab-8def-8123-456789abcdef',
-  toolVersion: '0.1.0',
-  ...over,
-});
 
 describe('license expressions', () => {
   test.each([
