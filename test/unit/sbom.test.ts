@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { bill } from '../../fixtures/bill-of-materials.ts';
+import { bill, rpmPackage, rpmSet } from '../../fixtures/bill-of-materials.ts';
 import { mutate, random } from '../../fixtures/fuzz.ts';
 import { cycloneDxProblems, spdxProblems } from '../../fixtures/sbom-rules.ts';
 import { cycloneDxJson } from '../../src/formats/sbom/cyclonedx.ts';
@@ -74,6 +74,35 @@ describe('SPDX', () => {
       'Person: Jane Doe (jane@example.org)',
       'Person: odd@example.org (odd@example.org)',
     ]);
+  });
+
+  test.each([
+    ['Project (EU)', 'Organization: Project (EU) ()', 'a name with parentheses is followed by those of an address'],
+    ['(x)', 'Organization: (x) ()', 'one of nothing else, too'],
+    ['A (Nick) B <a@b.example>', 'Person: A (Nick) B (a@b.example)', 'and an address comes last'],
+    ['A <a@-b.example>', 'Organization: A <a@-b.example>', 'an address nobody can have is part of the name'],
+    ['\b', 'NOASSERTION', 'control characters are nobody'],
+  ])('the supplier %j is %s: %s', (supplier, expected) => {
+    const { packages } = JSON.parse(spdxJson(bill({ sets: [rpmSet(rpmPackage({ name: 'x', supplier }))] })));
+    expect(packages[1].supplier).toBe(expected);
+  });
+
+  test.each([
+    ['https://www.example.org/', true],
+    ['https://example.org?a=%20&b=~c', true],
+    ['https://localhost/', false],
+    ['http://..', false],
+    ['https://-a.example/', false],
+    ['https://a.example/%', false],
+  ])('the home page %s is told: %s', (HOME_URL, told) => {
+    const { packages } = JSON.parse(spdxJson(bill({ system: { HOME_URL } })));
+    expect(packages[0].homepage).toBe(told ? HOME_URL : undefined);
+  });
+
+  test('a license of control characters alone says nothing', () => {
+    const document = JSON.parse(spdxJson(bill({ sets: [rpmSet(rpmPackage({ name: 'x', license: '\b' }))] })));
+    expect(document.packages[1].licenseDeclared).toBe('NOASSERTION');
+    expect(document.hasExtractedLicensingInfos).toBeUndefined();
   });
 
   test('licenses that are not on the list are told in full, each once', () => {

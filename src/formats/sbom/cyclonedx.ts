@@ -2,7 +2,7 @@
 
 import { fullVersion, type Package } from '../package-list.ts';
 import { type BillOfMaterials, partyOf, systemFacts, TOOL, timestamp } from './document.ts';
-import { parseLicense } from './license.ts';
+import { parseLicense, saidLicense } from './license.ts';
 
 const IMAGE = 'image';
 const SYSTEM = 'operating-system';
@@ -67,8 +67,8 @@ function packageComponent(one: Package, ref: string): { readonly 'bom-ref': stri
 
 /** An expression where it is one, which no version of the list refuses; else the text as a name. */
 function licensesOf(text: string | undefined): object {
-  const said = text?.trim();
-  if (!said) return {};
+  const said = saidLicense(text);
+  if (said === undefined) return {};
   const expression = parseLicense(said)?.text;
   return { licenses: [expression === undefined ? { license: { name: said } } : { expression }] };
 }

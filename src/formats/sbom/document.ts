@@ -17,6 +17,13 @@ export interface BillOfMaterials {
 
 export const TOOL = 'image-compose';
 
+/** A name of a host with a domain (RFC 1123, section 2.1): no label begins or ends with a dash. */
+const LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
+const HOST = `(?:${LABEL}\\.)+[A-Za-z]{2,63}`;
+
+/** An address that no reader of either form refuses: no port, and a percent sign only before two digits (RFC 3986, 2.1). */
+const HOMEPAGE = new RegExp(`^https?://${HOST}(?:[/?](?:[\\w./~?=&-]|%[0-9A-Fa-f]{2})*)?$`);
+
 export interface SystemFacts {
   readonly name: string;
   readonly version: string | undefined;
@@ -31,7 +38,7 @@ export function systemFacts(release: Readonly<Record<string, string>>): SystemFa
     name: ID || NAME || 'unknown',
     version: VERSION_ID || BUILD_ID || undefined,
     description: PRETTY_NAME || undefined,
-    homepage: HOME_URL !== undefined && /^https?:\/\/[\w./~%?=&-]+$/.test(HOME_URL) ? HOME_URL : undefined,
+    homepage: HOME_URL !== undefined && HOMEPAGE.test(HOME_URL) ? HOME_URL : undefined,
     vendor: VENDOR_NAME || undefined,
   };
 }
@@ -42,7 +49,7 @@ export function timestamp(seconds: number): string {
 }
 
 /** A name and a mail address of plain characters, which no reader of either form refuses. */
-const ADDRESSED = /^([^<]*)<([\w+-]+(?:\.[\w+-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,})>$/;
+const ADDRESSED = new RegExp(`^([^<]*)<([\\w+-]+(?:\\.[\\w+-]+)*@${HOST})>$`);
 
 export interface Party {
   readonly kind: 'person' | 'organization';
@@ -52,7 +59,7 @@ export interface Party {
 
 /** A vendor is an organization; a maintainer, given with an address, counts as a person. Undefined where nobody is named. */
 export function partyOf(supplier: string | undefined): Party | undefined {
-  const text = (supplier ?? '').replace(/\s+/g, ' ').trim();
+  const text = (supplier ?? '').replace(/[\s\p{Cc}]+/gu, ' ').trim();
   if (text === '') return undefined;
   const match = ADDRESSED.exec(text);
   if (match === null) return { kind: 'organization', name: text, email: undefined };

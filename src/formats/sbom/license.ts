@@ -13,6 +13,11 @@ export interface LicenseExpression {
   readonly refs: readonly string[];
 }
 
+/** What a package says of its license; undefined where that is nothing, or nothing but control characters. */
+export function saidLicense(text: string | undefined): string | undefined {
+  return text === undefined || /^[\s\p{Cc}]*$/u.test(text) ? undefined : text.trim();
+}
+
 /**
  * `text` as an expression of names of the SPDX License List, operators and names in their proper case; undefined when it
  * is not one, as with the short names distributions had before ("GPLv2+ and BSD").
@@ -70,8 +75,8 @@ export class ExtractedLicenses {
 
   /** The expression for what a package says; `NOASSERTION` when it says nothing. */
   expression(text: string | undefined): string {
-    const said = text?.trim();
-    if (!said) return 'NOASSERTION';
+    const said = saidLicense(text);
+    if (said === undefined) return 'NOASSERTION';
     const parsed = parseLicense(said);
     if (parsed === undefined) return this.#nameOf(said);
     for (const ref of parsed.refs) this.#taken.set(ref, this.#taken.get(ref) ?? ref);

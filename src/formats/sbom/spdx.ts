@@ -80,12 +80,16 @@ function packageElement(one: Package, id: string, licenses: ExtractedLicenses): 
   } as { readonly SPDXID: string };
 }
 
-/** "Person: Name (mail)" or "Organization: Name". */
+/**
+ * "Person: Name (mail)" or "Organization: Name" (chapter 7.5). What stands in the last parentheses is a mail address to
+ * every reader, so a name that has some of its own is followed by empty ones.
+ */
 function supplierOf(text: string | undefined): string {
   const party = partyOf(text);
   if (party === undefined) return NONE;
   const { kind, name, email } = party;
-  return `${kind === 'person' ? 'Person' : 'Organization'}: ${name}${email === undefined ? '' : ` (${email})`}`;
+  const contact = email !== undefined || /[()]/.test(name) ? ` (${email ?? ''})` : '';
+  return `${kind === 'person' ? 'Person' : 'Organization'}: ${name}${contact}`;
 }
 
 /** Letters, digits, dots and dashes only; told apart by a number where that makes two the same. */
