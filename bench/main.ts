@@ -221,5 +221,6 @@ if (process.argv.includes('first-command')) await (await import('./first-command
 else if (process.argv.includes('failures')) await (await import('./failures.ts')).failures();
 else if (process.argv.includes('readiness')) await (await import('./readiness.ts')).readiness();
 else if (process.argv.includes('memory')) await (await import('./memory.ts')).memory();
+else if (process.argv.includes('libraries')) await (await import('./libraries/main.ts')).libraries();
 else if (process.argv.includes('packer')) await (await import('./packer.ts')).packer();
 else await main();
