@@ -18,8 +18,8 @@ export interface BenchDisk {
   readonly partition: number;
   /** Byte at which it begins. */
   readonly offset: number;
-  /** Byte at which the EFI system partition begins that is mounted in the tree. */
-  readonly esp: number | undefined;
+  /** The EFI system partition that is mounted in the tree: where, and the byte at which it begins. */
+  readonly esp: { readonly mountPoint: string; readonly start: number } | undefined;
 }
 
 /** The root partition of the qcow2 at `path`, found as compose finds it. */
@@ -27,13 +27,17 @@ export async function describeDisk(path: string): Promise<BenchDisk> {
   await using disk = await openDisk(path);
   const root = await findRoot(disk);
   if (root.partition === undefined) throw new Error(`${path} has no partition table`);
-  const esp = root.mounts.find((mount) => mount.esp)?.partition?.start;
+  const mount = root.mounts.find(({ esp }) => esp);
+  if (root.mounts.length > (mount === undefined ? 0 : 1))
+    throw new Error(`the tree of ${path} lies on several file systems`);
+  const start = mount?.partition?.start;
+  const esp = mount === undefined || start === undefined ? undefined : { mountPoint: mount.mountPoint, start };
   return { path, partition: root.partition.number, offset: root.partition.start, esp };
 }
 
 export interface MountedRoot extends AsyncDisposable {
   readonly path: string;
-  /** Folder with what is mounted in the tree: `boot/efi`, or nothing. */
+  /** Folder with what is mounted in the tree, at its place. */
   readonly mounted: string;
   readonly usedBytes: number;
 }
@@ -49,19 +53,20 @@ export async function mountRoot(disk: BenchDisk, work: string): Promise<MountedR
   execFileSync('mount', ['-o', `loop,ro,noload,offset=${disk.offset}`, raw, path]);
   const { blocks, bfree, bsize } = statfsSync(path);
   const mounted = `${path}.mounted`;
-  const efi = join(mounted, 'boot/efi');
-  mkdirSync(disk.esp === undefined ? mounted : efi, { recursive: true });
-  if (disk.esp !== undefined) {
+  const { esp } = disk;
+  mkdirSync(join(mounted, esp?.mountPoint ?? ''), { recursive: true });
+  if (esp !== undefined) {
+    const efi = join(mounted, esp.mountPoint);
     const env = { ...process.env, MTOOLS_SKIP_CHECK: '1' };
-    execFileSync('mcopy', ['-s', '-m', '-i', `${raw}@@${disk.esp}`, '::*', efi], { env });
-    execFileSync('mount', ['--bind', efi, join(path, 'boot/efi')]);
+    execFileSync('mcopy', ['-s', '-m', '-i', `${raw}@@${esp.start}`, '::*', efi], { env });
+    execFileSync('mount', ['--bind', efi, join(path, esp.mountPoint)]);
   }
   return {
     path,
     mounted,
     usedBytes: (blocks - bfree) * bsize,
     [Symbol.asyncDispose]: async () => {
-      if (disk.esp !== undefined) execFileSync('umount', [join(path, 'boot/efi')]);
+      if (esp !== undefined) execFileSync('umount', [join(path, esp.mountPoint)]);
       execFileSync('umount', [path]);
       rmSync(raw);
     },

@@ -4,7 +4,7 @@ import { overlayAreas } from '../disk/splice.ts';
 import { PackError } from '../errors.ts';
 import { type EditOptions, editExt4 } from './ext4/edit.ts';
 import type { Ext4 } from './ext4/open.ts';
-import { clearedFat } from './fat/edit.ts';
+import { clearedFat, requireUnchanged } from './fat/edit.ts';
 import type { Fat } from './fat/open.ts';
 import type { FileSystem } from './file-system.ts';
 import type { Edit } from './file-tree.ts';
@@ -45,9 +45,12 @@ export async function editRoot(
   return { source, applied };
 }
 
-/** @throws PackError `root.edit-unsupported`, `lvm.has-snapshot` when `editRoot` would, before anything is packed */
-export function requireEditable(root: Root, edits: readonly Edit[]): void {
-  for (const part of splitEdits(root, edits)) requirePartEditable(part);
+/** @throws PackError `root.edit-unsupported`, `lvm.has-snapshot`; FormatError `fat.no-edit`: when `editRoot` would, before anything is packed */
+export async function requireEditable(root: Root, edits: readonly Edit[]): Promise<void> {
+  for (const part of splitEdits(root, edits)) {
+    requirePartEditable(part);
+    if (part.fs.kind === 'vfat') await requireUnchanged(part.fs as Fat, part.edits, part.mountPoint);
+  }
 }
 
 function requirePartEditable({ fs, place, mountPoint, edits }: Part): void {
@@ -96,6 +99,7 @@ function splitEdits(root: Root, edits: readonly Edit[]): Part[] {
     if (known === undefined) parts.push({ fs, place, mountPoint, edits: own });
     else known.edits.push(...own);
   }
+  for (const { fs, place, mountPoint } of root.shadowed) parts.push({ fs, place, mountPoint, edits: [] });
   return parts;
 }
 

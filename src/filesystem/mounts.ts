@@ -4,7 +4,7 @@ import { FormatError, PackError } from '../errors.ts';
 import { openFat } from './fat/open.ts';
 import { ownershipOf } from './fat/options.ts';
 import type { FileSystem } from './file-system.ts';
-import { type FileTree, readPath } from './file-tree.ts';
+import { type Entry, type FileTree, readPath } from './file-tree.ts';
 import { diskOfSpec, type FstabEntry, parseFstab, resolveSpec } from './fstab.ts';
 import { pathKey } from './paths.ts';
 import type { Place } from './place.ts';
@@ -40,23 +40,26 @@ const NOT_ON_DISK = new Set(
   ).split(' '),
 );
 const ESP_MOUNT_POINTS = ['/boot/efi', '/efi'];
-const OWN_LOADERS = 'the root has files of its own in that directory, put there for a tree, and they are packed';
+const OWN_LOADERS = 'the root has loaders of its own in that directory, put there for a tree, and they are packed';
+const NO_DIRECTORY = 'the tree has no such directory, and curtin makes its own';
 
 interface Merged {
   readonly tree: FileTree;
   readonly mounts: Mount[];
+  readonly shadowed: Mount[];
   readonly skipped: Skipped[];
 }
 
 /**
  * The tree of `root` with what its /etc/fstab mounts at boot. The EFI system partition is no exception: where curtin finds
  * no loader in the tree it has grub-install make one, which that of Enterprise Linux refuses on UEFI (curthooks.py,
- * find_efi_loader). What a build put below that mount point, for the tree and not for its own machine, comes before it.
+ * find_efi_loader). Loaders that a build put below that mount point, for the tree and not for its own machine, come before it.
  * @throws PackError `root.mount-unreadable` for what the running system would see and this tree would not;
  *   FormatError `ext4.not-clean`, `xfs.not-clean`
  */
 export async function mountAll(root: ReadableVolume, volumes: readonly Volume[]): Promise<Merged> {
   const mounts: Mount[] = [];
+  const shadowed: Mount[] = [];
   const skipped: Skipped[] = [];
   const readers = new Map<string, DirectoryReader>();
   let tree: FileTree = root.fs;
@@ -67,23 +70,34 @@ export async function mountAll(root: ReadableVolume, volumes: readonly Volume[])
   // Parents first, so that a mount point inside another mounted file system is found there.
   for (const entry of entries.toSorted((a, b) => depth(a) - depth(b))) {
     if (!entry.mountPoint.startsWith('/') || depth(entry) === 0) continue;
-    const plan = await planMount(entry, volumes, tree, disk);
+    const plan = await planMount(entry, volumes, disk);
     if (plan === undefined) continue;
     if ('why' in plan) {
       skipped.push(plan);
       continue;
     }
-    const point = await tree.lookup(entry.mountPoint, { follow: true });
-    if (point?.kind !== 'directory') {
-      throw unreadable(entry, 'the tree has no such directory to mount it at');
-    }
     const { fs, esp, place } = plan;
+    const { mountPoint } = entry;
+    const point = await tree.lookup(mountPoint, { follow: true });
+    if (point?.kind !== 'directory') {
+      if (!esp) throw unreadable(entry, 'the tree has no such directory to mount it at');
+      skipped.push({ mountPoint, why: NO_DIRECTORY });
+      continue;
+    }
+    // A second line for one place changes nothing: systemd makes one unit of them.
+    if (readers.has(pathKey(point.path))) continue;
     const { partition, source: volume } = place;
-    mounts.push({ mountPoint: `/${Buffer.from(point.path)}`, esp, fs, partition, volume, place });
+    const mount = { mountPoint: `/${Buffer.from(point.path)}`, esp, fs, partition, volume, place };
+    if (esp && (await hasLoader(tree, point))) {
+      shadowed.push(mount);
+      skipped.push({ mountPoint, why: OWN_LOADERS });
+      continue;
+    }
+    mounts.push(mount);
     readers.set(pathKey(point.path), fs.reader);
     tree = walkTree(root.fs.reader, readers);
   }
-  return { tree, mounts, skipped };
+  return { tree, mounts, shadowed, skipped };
 }
 
 async function readFstab(fs: FileSystem): Promise<string> {
@@ -110,7 +124,6 @@ interface Planned {
 async function planMount(
   entry: FstabEntry,
   volumes: readonly Volume[],
-  tree: FileTree,
   disk: string | undefined,
 ): Promise<Planned | Skipped | undefined> {
   const { mountPoint, spec, type, options } = entry;
@@ -126,10 +139,13 @@ async function planMount(
   }
   const kind = volume.probe?.kind ?? 'nothing known';
   const esp = kind === 'vfat' && ESP_MOUNT_POINTS.includes(mountPoint.replace(/\/+$/, ''));
-  if (esp && (await hasEntries(tree, mountPoint))) return { mountPoint, why: OWN_LOADERS };
   if (volume.failure !== undefined) throw volume.failure;
   // Kernels mount a FAT that was not unmounted cleanly, and only warn.
-  if (kind === 'vfat') return { esp, fs: await openFat(volume.source, ownershipOf(options)), place: volume };
+  if (kind === 'vfat') {
+    // curtin's FAT takes no other owner from a tar: GNU tar ends with 2.
+    const owner = esp ? { uid: 0, gid: 0 } : {};
+    return { esp, fs: await openFat(volume.source, { ...ownershipOf(options), ...owner }), place: volume };
+  }
   if (volume.fs === undefined) {
     throw unreadable(entry, `${spec} holds ${kind}, which compose does not read`);
   }
@@ -138,9 +154,13 @@ async function planMount(
   return { esp, fs: found.fs, place: found };
 }
 
-async function hasEntries(tree: FileTree, path: string): Promise<boolean> {
-  const at = await tree.lookup(path, { follow: true });
-  return at?.kind === 'directory' && (await tree.list(at.path)).length > 0;
+/** Directories alone, and what a boot left there without its ESP, are nothing to start a machine with. */
+async function hasLoader(tree: FileTree, folder: Entry): Promise<boolean> {
+  for (const entry of await tree.list(folder.path)) {
+    if (entry.kind === 'file' && /\.efi$/i.test(Buffer.from(entry.path).toString('latin1'))) return true;
+    if (entry.kind === 'directory' && (await hasLoader(tree, entry))) return true;
+  }
+  return false;
 }
 
 function unreadable(entry: FstabEntry, why: string): PackError {

@@ -24,6 +24,8 @@ export interface Root {
   readonly table: PartitionTable;
   /** The other file systems in the tree, and where. */
   readonly mounts: readonly Mount[];
+  /** The EFI system partition where the tree has loaders of its own in its place: a part of the disk, not of the tree. */
+  readonly shadowed: readonly Mount[];
   /** What the fstab mounts and the tree leaves out. */
   readonly skipped: readonly Skipped[];
 }

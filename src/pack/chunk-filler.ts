@@ -99,11 +99,12 @@ export class ChunkFiller {
     const stored = this.#files[file];
     if (stored === undefined) throw new Error(`a job names file ${file} of ${this.#files.length}`);
     const descriptor = openSync(stored.path, constants.O_RDONLY | constants.O_NONBLOCK);
-    this.#descriptors[file] = descriptor;
     // What the main thread read of the disk says nothing about another file.
     if (identityOf(fstatSync(descriptor, { bigint: true })) !== stored.identity) {
+      closeSync(descriptor);
       throw changed(`another file took its place while it was read (${stored.path})`);
     }
+    this.#descriptors[file] = descriptor;
     return descriptor;
   }
 

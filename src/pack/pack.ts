@@ -63,7 +63,7 @@ export async function packOn(threads: Threads, options: PackOptions, context: Co
   const edits = await withEsp(asked, root, options);
   // Before a tree is packed for minutes and the disk beside it turns out not to work.
   if (root !== undefined && filetypes.some((type) => FILE_TYPES[type].content !== 'tree'))
-    requireEditable(root, edits.disk);
+    await requireEditable(root, edits.disk);
   // Before anything is compressed: a damaged package database is told at once.
   const installed = root && kinds.length > 0 ? await listPackages(root, edits.disk, context) : undefined;
   const sealed = new Set<string>();

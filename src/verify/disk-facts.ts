@@ -142,8 +142,8 @@ async function espOf(disk: BlockSource, table: PartitionTable): Promise<Pick<Dis
 
 async function allLeftovers(root: Root, signal: AbortSignal): Promise<Leftovers> {
   const all: Leftovers[] = [];
-  for (const fs of new Set([root.fs, ...root.mounts.map((mount) => mount.fs)]))
-    all.push(await findLeftovers(fs, signal));
+  const parts = [...root.mounts, ...root.shadowed];
+  for (const fs of new Set([root.fs, ...parts.map((mount) => mount.fs)])) all.push(await findLeftovers(fs, signal));
   return {
     bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
     samples: all.flatMap(({ samples }) => samples),

@@ -2,11 +2,13 @@
 import { parseFstab } from '../filesystem/fstab.ts';
 import { humanSize } from '../formats/human.ts';
 import type { Facts } from './facts.ts';
+import { isEspSetting } from './loaders.ts';
 import { HOLDS, type Problem } from './rule.ts';
-import { pathText } from './tree-facts.ts';
 
 /** Names of the build's disk: `/dev/mapper/…` and `/dev/vda2` are as good as a UUID. */
 const BUILD_DISK = /^(?:(?:UUID|LABEL|PARTUUID|PARTLABEL|ID)=|\/dev\/)/;
+/** GRUB's command by UUID, with the option in either form, or as the command of its own it was in GRUB 1.9x. */
+const SEARCH = /^\s*search(?:\.fs_uuid|\b.*\s(?:-u|--fs-uuid))\s/m;
 /** What stands in shadow(5) for no password: locked, or none that could match. */
 const LOCKED = /^(?:[!*]|$)/;
 
@@ -47,10 +49,8 @@ export function fstabProblems({ tree }: Facts): readonly Problem[] {
 /** Settings of GRUB beside the loaders of a tree that look for a file system. Of distributions curtin does not know, they may be meant. */
 export function espProblems({ tree }: Facts): readonly Problem[] {
   if (tree === undefined || tree.family === 'other') return HOLDS;
-  return tree
-    .inside('boot/efi/EFI')
-    .map((folder) => `${pathText(folder)}/grub.cfg`)
-    .filter((path) => /^\s*search\b.*\b(?:fs_uuid|fs-uuid)\b/m.test(tree.text(path) ?? ''))
+  return [...tree.entries.keys()]
+    .filter((path) => isEspSetting(path.replace(/^(?:boot\/efi|efi)\//, '')) && SEARCH.test(tree.text(path) ?? ''))
     .map((path) => ({ message: 'it looks for a file system of the disk it was built on', path: `/${path}` }));
 }
 

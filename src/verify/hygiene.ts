@@ -71,6 +71,9 @@ export const HYGIENE: readonly HygieneRow[] = [
       ['remove', '/var/lib/urandom/random-seed'],
       ['remove', '/var/lib/random-seed'],
       ['remove', '/var/lib/NetworkManager/secret_key'],
+      // That of systemd-boot; on a disk it lies on a FAT, which is not edited.
+      ['remove', '/boot/efi/loader/random-seed', 'tree'],
+      ['remove', '/efi/loader/random-seed', 'tree'],
     ],
   },
   {

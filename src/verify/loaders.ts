@@ -40,6 +40,11 @@ export function loaderFacts(bytes: Uint8Array): LoaderFacts | undefined {
   return { ...pe, isShim: all.includes(SHIM_STARTS) || all.includes(SHIM_STARTS_ARM) };
 }
 
+/** What loaders read of the machine they are on: GRUB's menu and environment beside them, or where Azure Linux has its menu. */
+export function isEspSetting(path: string): boolean {
+  return /^(?:efi\/[^/]+\/(?:grub\.cfg|grubenv)|boot\/grub2\/grub\.cfg)$/i.test(path);
+}
+
 /** The files of an EFI system partition. */
 export async function readEsp(fs: FileTree): Promise<Esp> {
   const files = new Map<string, EspFile>();

@@ -23,7 +23,9 @@ const TEXTS =
   /^(?:etc|root|home|opt|srv|tmp|curtin|usr\/local|var\/(?:tmp|log|spool|www|crash|lib\/(?:cloud|dhcp|dhclient|NetworkManager|systemd|docker|jenkins)))\//;
 /** Of the distribution: who starts cloud-init, what grows the root, and what boots. */
 const UNITS =
-  /^(?:usr\/)?lib\/(?:systemd\/system\/[^/]*(?:cloud|grow|lvm|repart|resize)[^/]*|repart\.d\/[^/]+)$|^boot\/(?:loader\/entries\/[^/]+\.conf|efi\/EFI\/[^/]+\/grub\.cfg)$/;
+  /^(?:usr\/)?lib\/(?:systemd\/system\/[^/]*(?:cloud|grow|lvm|repart|resize)[^/]*|repart\.d\/[^/]+)$|^boot\/loader\/entries\/[^/]+\.conf$/;
+/** GRUB's settings in an EFI system partition, in whatever case. */
+const ESP_SETTINGS = /^(?:boot\/)?efi\/(?:efi\/[^/]+|boot\/grub2)\/grub\.cfg$/i;
 const VERSIONS = /\/cloudinit\/version\.py$/;
 const LOADERS = /^(?:boot\/efi\/.*\.efi|usr\/lib\/(?:shim|grub)\/.*\.efi(?:\.signed)?)$/i;
 /** Programs a deployment calls, and those that tell for which machine the tree is. */
@@ -45,6 +47,6 @@ export function readingOf(path: string): Reading | undefined {
   if (LOADERS.test(path)) return { as: 'bytes', length: LOADER_LENGTH };
   if (PROGRAMS.test(path) || LIBRARIES.test(path)) return { as: 'bytes', length: HEAD_LENGTH };
   if (BUILT_IN.test(path)) return { as: 'bytes', length: 4 * TEXT_LENGTH };
-  if (UNITS.test(path) || VERSIONS.test(path)) return { as: 'bytes', length: TEXT_LENGTH };
+  if (UNITS.test(path) || VERSIONS.test(path) || ESP_SETTINGS.test(path)) return { as: 'bytes', length: TEXT_LENGTH };
   return TEXTS.test(path) ? { as: 'text', length: TEXT_LENGTH } : undefined;
 }

@@ -11,14 +11,16 @@ import type { Fat } from './open.ts';
  * @throws FormatError `fat.no-edit` when one of `edits` would change something: a FAT is not edited
  */
 export async function clearedFat(fs: Fat, edits: readonly Edit[], zeroFree = true): Promise<BlockSource> {
-  if (edits.length > 0) await refuseChanges(fs, edits);
+  await requireUnchanged(fs, edits);
   if (!zeroFree) return fs.source;
   const zeros: Range[] = [];
   for await (const range of fs.freeRanges()) zeros.push(range);
   return zeroed(fs.source, zeros);
 }
 
-async function refuseChanges(fs: Fat, edits: readonly Edit[]): Promise<void> {
+/** @throws FormatError `fat.no-edit` when one of `edits` would change something in `fs`, which is mounted at `mountPoint` */
+export async function requireUnchanged(fs: Fat, edits: readonly Edit[], mountPoint = ''): Promise<void> {
+  if (edits.length === 0) return;
   const rules = edits.map(({ kind, path }) => ({ kind, parts: patternParts(path).map(componentMatcher) }));
   for await (const { path, kind, data } of fs.entries()) {
     const names = splitPath(path);
@@ -26,10 +28,14 @@ async function refuseChanges(fs: Fat, edits: readonly Edit[]): Promise<void> {
       const depth = rule.parts.length + (rule.kind === 'clear' ? 1 : 0);
       if (names.length !== depth || !rule.parts.every((matches, at) => matches(names[at]!))) continue;
       if (rule.kind === 'empty' && (kind !== 'file' || data?.size === 0)) continue;
-      throw new FormatError('fat.no-edit', `Cannot take /${Buffer.from(path)} out of the FAT file system`, {
-        hint: 'compose does not edit FAT; remove it in the machine before it is powered off, or pack a tree (tgz).',
-        evidence: { path: Buffer.from(path).toString() },
-      });
+      throw new FormatError(
+        'fat.no-edit',
+        `Cannot take ${mountPoint}/${Buffer.from(path)} out of the FAT file system`,
+        {
+          hint: 'compose does not edit FAT; remove it in the machine before it is powered off, or pack a tree (tgz).',
+          evidence: { path: `${mountPoint}/${Buffer.from(path)}` },
+        },
+      );
     }
   }
 }
