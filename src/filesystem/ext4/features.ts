@@ -55,6 +55,7 @@ const INCOMPAT_NAMES: Readonly<Record<number, string>> = {
   [INCOMPAT.journalDev]: 'journal_dev',
   [INCOMPAT.dirdata]: 'dirdata',
   [INCOMPAT.encrypt]: 'encrypt',
+  [INCOMPAT.casefold]: 'casefold',
 };
 
 const RO_COMPAT_NAMES: Readonly<Record<number, string>> = {
@@ -74,8 +75,7 @@ const READABLE =
   INCOMPAT.eaInode |
   INCOMPAT.csumSeed |
   INCOMPAT.largeDir |
-  INCOMPAT.inlineData |
-  INCOMPAT.casefold;
+  INCOMPAT.inlineData;
 
 const EDITABLE_RO =
   RO_COMPAT.sparseSuper |
@@ -101,6 +101,25 @@ function names(bits: number, known: Readonly<Record<number, string>>, word: stri
   return out;
 }
 
+const INODE_ENCRYPTED = 0x800;
+const INODE_CASEFOLDED = 0x40000000;
+/** Flags that `refuseUnreadableInode` has to be asked about. */
+export const DOUBTFUL_INODE = INODE_ENCRYPTED | INODE_CASEFOLDED;
+
+/** What to do about a feature, by its name. */
+const ADVICE: Readonly<Record<string, string>> = {
+  casefold:
+    'If lsattr -R shows no directory with the flag F, take the feature off: tune2fs -O ^casefold on the unmounted partition.',
+  encrypt: 'Copy the files, unlocked, to a file system made without the feature (mke2fs -O ^encrypt).',
+};
+const AS_IS = 'pack the disk as it is (--format ddgz --no-seal).';
+
+function advice(features: readonly string[]): string {
+  const known = features.flatMap((name) => ADVICE[name] ?? []);
+  if (known.length > 0) return `${known.join(' ')} Or ${AS_IS}`;
+  return `Make the file system without that feature (mke2fs -O ^FEATURE), or ${AS_IS}`;
+}
+
 /** @throws FormatError `ext4.unsupported` for an incompatible feature that this reader does not have */
 export function refuseUnreadable(incompat: number): void {
   const unknown = names(incompat & ~READABLE, INCOMPAT_NAMES, 'incompat');
@@ -108,8 +127,26 @@ export function refuseUnreadable(incompat: number): void {
   throw unsupported(
     'read the ext4 file system',
     `it uses ${unknown.join(', ')}, which compose does not read`,
-    'Make the file system without that feature (mke2fs -O ^feature), or remove it with tune2fs.',
+    advice(unknown),
     { features: unknown },
+  );
+}
+
+/**
+ * For inodes with one of `DOUBTFUL_INODE`. Their features are refused in the superblock; one with the flag alone would be
+ * read as what it is not (kernel: fs/ext4/inode.c, `__ext4_iget` refuses casefold too).
+ * @throws FormatError `ext4.unsupported`
+ */
+export function refuseUnreadableInode(number: number, directory: boolean, flags: number): void {
+  const encrypted = (flags & INODE_ENCRYPTED) !== 0;
+  // Nothing compares names in what is no directory.
+  if (!encrypted && !directory) return;
+  const feature = encrypted ? 'encrypt' : 'casefold';
+  throw unsupported(
+    `read inode ${number} of the ext4 file system`,
+    `it has the flag of the feature ${feature}, which compose does not read and the superblock does not tell of`,
+    'Run e2fsck -f on a copy of the disk: it clears the flag where it is wrong.',
+    { inode: number, features: [feature] },
   );
 }
 

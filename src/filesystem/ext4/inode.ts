@@ -3,7 +3,7 @@ import { FILE_FLAG, KERNEL_FLAGS } from '../file-flags.ts';
 import type { EntryKind } from '../file-tree.ts';
 import { i32, u16, u32, wide } from './bytes.ts';
 import { inodeChecksum, inodeSeed, storedInodeChecksum } from './checksum.ts';
-import { INCOMPAT, RO_COMPAT } from './features.ts';
+import { DOUBTFUL_INODE, INCOMPAT, RO_COMPAT, refuseUnreadableInode } from './features.ts';
 import { badChecksum, damaged } from './problems.ts';
 import { ROOT_INODE } from './superblock.ts';
 import type { Volume } from './volume.ts';
@@ -125,6 +125,8 @@ function decodeInode(volume: Volume, number: number, bytes: Uint8Array): Inode {
     throw damaged(`inode ${number}`, `0o${mode.toString(8)} is no mode of a file`, { inode: number });
   }
   if (links === 0) throw damaged(`inode ${number}`, 'a name points to it, but it is deleted', { inode: number });
+  const flags = u32(bytes, INODE.flags);
+  if ((flags & DOUBTFUL_INODE) !== 0) refuseUnreadableInode(number, kind === 'directory', flags);
   const extra = bytes.length > BASE_SIZE ? u16(bytes, INODE.extraSize) : 0;
   if (extra % 4 !== 0 || BASE_SIZE + extra > bytes.length) {
     throw damaged(`inode ${number}`, `its extra size ${extra} does not fit`, { inode: number });
@@ -146,7 +148,7 @@ function decodeInode(volume: Volume, number: number, bytes: Uint8Array): Inode {
     size,
     mtime: time(bytes, extra),
     links,
-    flags: u32(bytes, INODE.flags),
+    flags,
     lost: lostFlags(bytes, extra, (superblock.roCompat & RO_COMPAT.project) !== 0),
     xattrBlock: wide(u32(bytes, INODE.xattrBlockLow), bits64 ? u16(bytes, INODE.xattrBlockHigh) : 0),
     xattrStart: extra === 0 ? bytes.length : BASE_SIZE + extra,
