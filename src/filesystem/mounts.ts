@@ -51,13 +51,13 @@ interface Merged {
 }
 
 /**
- * The tree of `root` with what its /etc/fstab mounts at boot. The EFI system partition is no exception: where curtin finds
+ * The tree of `root` with what its /etc/fstab mounts at boot; all of `volumes` lie on `disk`. The EFI system partition is no exception: where curtin finds
  * no loader in the tree it has grub-install make one, which that of Enterprise Linux refuses on UEFI (curthooks.py,
  * find_efi_loader). Loaders that a build put below that mount point, for the tree and not for its own machine, come before it.
  * @throws PackError `root.mount-unreadable` for what the running system would see and this tree would not;
  *   FormatError `ext4.not-clean`, `xfs.not-clean`
  */
-export async function mountAll(root: ReadableVolume, volumes: readonly Volume[]): Promise<Merged> {
+export async function mountAll(root: ReadableVolume, volumes: readonly Volume[], disk: BlockSource): Promise<Merged> {
   const mounts: Mount[] = [];
   const shadowed: Mount[] = [];
   const skipped: Skipped[] = [];
@@ -66,11 +66,11 @@ export async function mountAll(root: ReadableVolume, volumes: readonly Volume[])
   const text = await readFstab(root.fs);
   const entries = parseFstab(text);
   const rootSpec = entries.find((entry) => entry.mountPoint === '/')?.spec;
-  const disk = rootSpec === undefined ? undefined : diskOfSpec(rootSpec);
+  const rootDevice = rootSpec === undefined ? undefined : diskOfSpec(rootSpec);
   // Parents first, so that a mount point inside another mounted file system is found there.
   for (const entry of entries.toSorted((a, b) => depth(a) - depth(b))) {
     if (!entry.mountPoint.startsWith('/') || depth(entry) === 0) continue;
-    const plan = await planMount(entry, volumes, disk);
+    const plan = await planMount(entry, volumes, rootDevice, disk);
     if (plan === undefined) continue;
     if ('why' in plan) {
       skipped.push(plan);
@@ -124,7 +124,8 @@ interface Planned {
 async function planMount(
   entry: FstabEntry,
   volumes: readonly Volume[],
-  disk: string | undefined,
+  rootDevice: string | undefined,
+  disk: BlockSource,
 ): Promise<Planned | Skipped | undefined> {
   const { mountPoint, spec, type, options } = entry;
   const has = (option: string): boolean => options.includes(option);
@@ -132,7 +133,7 @@ async function planMount(
   if (NOT_ON_DISK.has(type) || type.startsWith('fuse') || has('_netdev')) return undefined;
   // With an automount unit a directory is there as soon as somebody looks, whatever noauto says.
   if (has('noauto') && !has('x-systemd.automount')) return { mountPoint, why: 'noauto: it is not mounted at boot' };
-  const volume = resolveSpec(spec, volumes, disk);
+  const volume = resolveSpec(spec, volumes, rootDevice);
   if (volume === undefined) {
     if (has('nofail')) return { mountPoint, why: `nofail, and the disk has no ${spec}` };
     throw unreadable(entry, `the disk has no ${spec}`);
@@ -150,7 +151,7 @@ async function planMount(
     throw unreadable(entry, `${spec} holds ${kind}, which compose does not read`);
   }
   const found = { ...volume, fs: volume.fs };
-  requireClean(found);
+  requireClean(found, disk);
   return { esp, fs: found.fs, place: found };
 }
 

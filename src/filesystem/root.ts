@@ -68,9 +68,9 @@ export async function findRoot(disk: BlockSource): Promise<Root> {
   }
   if (roots.length > 1) throw ambiguous(roots);
   const root = roots[0];
-  if (root === undefined) throw whyNone(volumes);
-  requireClean(root);
-  const merged = await mountAll(root, volumes);
+  if (root === undefined) throw whyNone(volumes, disk);
+  requireClean(root, disk);
+  const merged = await mountAll(root, volumes, disk);
   return { ...merged, fs: root.fs, partition: root.partition, volume: root.source, place: root, table };
 }
 
@@ -97,10 +97,12 @@ function ambiguous(roots: readonly Volume[]): PackError {
   );
 }
 
-function whyNone(volumes: readonly Volume[]): unknown {
+/** @throws FormatError `ext4.not-clean`, `xfs.not-clean` where the root may be in a journal or log alone, as after a crash */
+function whyNone(volumes: readonly Volume[], disk: BlockSource): unknown {
   const evidence = { found: volumes.map(describeVolume) };
   const failed = volumes.find((volume) => volume.failure !== undefined);
   if (failed !== undefined) return failed.failure;
+  for (const volume of volumes) if (volume.fs !== undefined) requireClean({ ...volume, fs: volume.fs }, disk);
   const unread = volumes.filter((volume) => UNREAD[volume.probe?.kind ?? ''] !== undefined);
   if (unread.length > 0) {
     const list = unread.map((volume) => `${volume.where} is ${UNREAD[volume.probe!.kind]}`);

@@ -1,23 +1,27 @@
+import type { BlockSource } from '../disk/block-source.ts';
 import { FormatError } from '../errors.ts';
+import { repairCommand } from './repair-command.ts';
 import type { ReadableVolume } from './volumes.ts';
 
-const POWER_OFF = 'The machine was not shut down cleanly. Boot it and power it off from inside, or';
+const POWER_OFF = 'The machine was not shut down cleanly. Boot it and power it off from inside; or, while it is off';
 
-/** @throws FormatError `ext4.not-clean`, `xfs.not-clean` */
-export function requireClean(volume: ReadableVolume): void {
-  const { fs } = volume;
+/**
+ * `disk` is what the volume lies on; the hint names its image.
+ * @throws FormatError `ext4.not-clean`, `xfs.not-clean`
+ */
+export function requireClean(volume: ReadableVolume, disk: BlockSource): void {
+  const { fs, where } = volume;
   if (fs.clean) return;
-  const name = volume.where;
-  const evidence = { where: volume.where, uuid: fs.uuid };
+  const evidence = { where, uuid: fs.uuid };
   if (fs.kind === 'xfs') {
-    throw new FormatError('xfs.not-clean', `Cannot read the XFS file system on ${name}: ${fs.unclean}`, {
-      hint: `${POWER_OFF} mount a copy of the partition and unmount it, which replays the log.`,
+    throw new FormatError('xfs.not-clean', `Cannot read the XFS file system on ${where}: ${fs.unclean}`, {
+      hint: `${POWER_OFF}, replay the log as root: ${repairCommand('xfs', volume, disk)}`,
       evidence,
     });
   }
   throw new FormatError(
     'ext4.not-clean',
-    `Cannot read the ${volume.probe?.kind ?? 'ext4'} file system on ${name}: ${fs.unclean}`,
-    { hint: `${POWER_OFF} run e2fsck -f on a copy of the partition.`, evidence },
+    `Cannot read the ${volume.probe?.kind ?? 'ext4'} file system on ${where}: ${fs.unclean}`,
+    { hint: `${POWER_OFF}, repair it as root: ${repairCommand('e2fsck', volume, disk)}`, evidence },
   );
 }

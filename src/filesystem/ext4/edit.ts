@@ -77,7 +77,7 @@ function refuse(fs: Ext4): void {
   const { compat, roCompat, quotaInodes } = fs.volume.superblock;
   if (fs.unclean !== undefined) {
     throw new FormatError('ext4.not-clean', `Cannot edit the ext4 file system: ${fs.unclean}`, {
-      hint: 'Boot the machine and power it off from inside, or run e2fsck -f on a copy of the partition.',
+      hint: 'Boot the machine and power it off from inside; or, while it is off, run e2fsck -fy on the partition.',
     });
   }
   refuseUneditable(compat, roCompat);
