@@ -162,13 +162,23 @@ function indexEntries(
   block: Uint8Array,
 ): number | undefined {
   if ((directory.flags & FLAG.index) === 0) return undefined;
-  if (recordLength(block, 0, superblock.blockSize) === block.length) return DIRENT.name;
+  if (recordLength(block, 0, superblock.blockSize) === block.length) return nodeEntries(superblock, block);
   if (logical !== 0) return undefined;
   // A root: "." takes 12 bytes, ".." all the rest, and the tree's header lies in the room of "..".
   const dotdot = recordLength(block, MIN_RECORD, superblock.blockSize);
   const isRoot = recordLength(block, 0, superblock.blockSize) === MIN_RECORD && dotdot === block.length - MIN_RECORD;
   if (!isRoot || block[INDEX_ROOT_INFO_LENGTH_AT] !== INDEX_ROOT_INFO_LENGTH) return undefined;
   return INDEX_ROOT_INFO + INDEX_ROOT_INFO_LENGTH;
+}
+
+/**
+ * Where the entries of an inner node begin in a block whose first name entry takes all of it; undefined for a leaf of one
+ * name or none, which without checksums begins as a node does (kernel: fs/ext4/namei.c, `struct dx_node`, `dx_node_limit`).
+ */
+function nodeEntries(superblock: Superblock, block: Uint8Array): number | undefined {
+  if (superblock.metadataCsum) return DIRENT.name;
+  const limit = (block.length - DIRENT.name) / INDEX_ENTRY_SIZE;
+  return u32(block, DIRENT.inode) === 0 && u16(block, DIRENT.name) === limit ? DIRENT.name : undefined;
 }
 
 function broken(directory: number, why: string): Error {
