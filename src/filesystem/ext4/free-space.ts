@@ -1,6 +1,7 @@
 import type { Range } from '../../disk/patched.ts';
 import { isSet, isZero } from './bytes.ts';
 import { blocksIn, firstBlock, hasBackup, tableBlocks } from './groups.ts';
+import { damaged } from './problems.ts';
 import type { Superblock } from './superblock.ts';
 import type { Volume } from './volume.ts';
 import type { Workspace } from './workspace.ts';
@@ -17,7 +18,11 @@ export async function* freeBlocks(work: Workspace): AsyncGenerator<Range> {
     if (bitmap === undefined) yield { position: groups.blockBitmap(group) * blockSize, length: blockSize };
     // In group 0 the reserved blocks are the resize inode's map, in the others only room for copies to come.
     if (group > 0) {
+      const end = firstBlock(superblock, group) + blocksIn(superblock, group);
       for (const [block, count] of overhead(superblock, group).reserved) {
+        if (block + count > end) {
+          throw damaged('the superblock', `${count} reserved descriptor blocks do not fit into block group ${group}`);
+        }
         yield { position: block * blockSize, length: count * blockSize };
       }
     }

@@ -152,6 +152,9 @@ export function parseSuperblock(bytes: Uint8Array): Superblock {
   if (descriptorSize < (bits64 ? 64 : 32) || descriptorSize > 1024 || (descriptorSize & (descriptorSize - 1)) !== 0) {
     throw wrong('the size of group descriptors', descriptorSize);
   }
+  const reservedGdtBlocks = u16(bytes, AT.reservedGdtBlocks);
+  // As the kernel does (fs/ext4/super.c): each has a place in one indirect block of the resize inode.
+  if (reservedGdtBlocks > blockSize / 4) throw wrong('the reserved descriptor blocks', reservedGdtBlocks);
   const uuid = bytes.slice(SB.uuid, SB.uuid + 16);
   return {
     blockSize,
@@ -168,7 +171,7 @@ export function parseSuperblock(bytes: Uint8Array): Superblock {
     firstInode: old ? OLD_FIRST_INODE : u32(bytes, AT.firstInode),
     descriptorSize,
     firstMetaBg: has(incompat, INCOMPAT.metaBg) ? u32(bytes, AT.firstMetaBg) : 0xffffffff,
-    reservedGdtBlocks: u16(bytes, AT.reservedGdtBlocks),
+    reservedGdtBlocks,
     backupGroups: [u32(bytes, AT.backupGroups), u32(bytes, AT.backupGroups + 4)],
     compat,
     incompat,
