@@ -51,9 +51,10 @@ interface Merged {
 }
 
 /**
- * The tree of `root` with what its /etc/fstab mounts at boot; all of `volumes` lie on `disk`. The EFI system partition is no exception: where curtin finds
- * no loader in the tree it has grub-install make one, which that of Enterprise Linux refuses on UEFI (curthooks.py,
- * find_efi_loader). Loaders that a build put below that mount point, for the tree and not for its own machine, come before it.
+ * The tree of `root` with what its /etc/fstab mounts at boot; all of `volumes` lie on `disk`. The EFI system partition is no
+ * exception: where curtin finds no loader in the tree it has grub-install make one, which that of Enterprise Linux refuses on
+ * UEFI (curthooks.py, find_efi_loader). Loaders that a build put below that mount point, for the tree and not for its own
+ * machine, come before it.
  * @throws PackError `root.mount-unreadable` for what the running system would see and this tree would not;
  *   FormatError `ext4.not-clean`, `xfs.not-clean`
  */

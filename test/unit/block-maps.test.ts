@@ -24,7 +24,7 @@ const images: [string, () => HandMadeImage][] = [
 test.each(images)('the blocks of a %s are found where they are, across blocks and within', async (format, make) => {
   const { bytes, blockSize } = make();
   await using disk = await open(bytes);
-  expect(disk).toMatchObject({ format, size: BLOCKS * blockSize, files: ['/disk'] });
+  expect(disk).toMatchObject({ format, size: BLOCKS * blockSize, files: [{ path: '/disk', identity: '/disk' }] });
   const kinds = (await disk.locate(0, disk.size)).map(({ kind, length }) => [kind, length]);
   expect(kinds).toEqual([
     ['data', blockSize],
