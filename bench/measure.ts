@@ -81,7 +81,8 @@ function sessionMemory(session: number, others: Set<string>): number {
   return total;
 }
 
-function folderBytes(folder: string): number {
+/** Bytes that the files in `folder` take on its storage. */
+export function folderBytes(folder: string): number {
   let total = 0;
   try {
     for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
