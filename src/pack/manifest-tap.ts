@@ -17,7 +17,8 @@ interface Run {
 
 interface Waiting {
   readonly line: ManifestLine;
-  readonly hash: ContentHash | undefined;
+  /** Made when the first of its bytes pass: thousands wait, and each has memory of its own in OpenSSL. */
+  hash: ContentHash | undefined;
   readonly runs: Run[];
 }
 
@@ -37,8 +38,7 @@ export class ManifestTap implements TreeListener {
   entry(entry: Entry): void {
     const line = this.#lines.of(entry);
     if (line === undefined) return;
-    const hash = line.data === undefined ? undefined : contentHash(line.data.size);
-    this.#waiting.push({ line, hash, runs: [] });
+    this.#waiting.push({ line, hash: undefined, runs: [] });
   }
 
   content(start: number): void {
@@ -62,6 +62,7 @@ export class ManifestTap implements TreeListener {
     const to = from + length;
     this.#passed = to;
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
+      if (first.line.data !== undefined) first.hash ??= contentHash(first.line.data.size);
       for (const run of first.runs) feed(first.hash, run, { from, to, bytes });
       const last = first.runs.at(-1);
       if (last !== undefined && last.start + last.length > to) return;

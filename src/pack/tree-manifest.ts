@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Entry, FileData, FileTree, Xattr } from '../filesystem/file-tree.ts';
 import { decimalTime } from '../formats/tar/writer.ts';
 import { type ContentDigest, contentDigest } from './content-digest.ts';
+import { FirstNames } from './first-names.ts';
 import type { Outcome } from './outcome.ts';
 import type { FileSink } from './sink.ts';
 
@@ -102,7 +103,7 @@ export interface ManifestLine {
  */
 export class ManifestLines {
   readonly #latestTime: bigint | undefined;
-  readonly #firstNames = new Map<number, Uint8Array>();
+  readonly #firstNames = new FirstNames();
 
   constructor(latestTime: bigint | undefined) {
     this.#latestTime = latestTime;
@@ -117,13 +118,20 @@ export class ManifestLines {
     const path = bytesField('path', absolute(entry.path));
     if (first !== undefined) {
       const facts = { ...path, type: 'hardLink', ...bytesField('target', absolute(first)) };
-      return { data: undefined, text: () => `${JSON.stringify(facts)}\n` };
+      return whole(facts);
     }
-    return {
-      data: entry.data,
-      text: (content) => `${JSON.stringify({ ...path, ...factsOf(entry, this.#latestTime, content) })}\n`,
-    };
+    const { data } = entry;
+    if (data === undefined) return whole({ ...path, ...factsOf(entry, this.#latestTime, undefined) });
+    const text: ManifestLine['text'] = (content) =>
+      `${JSON.stringify({ ...path, ...factsOf(entry, this.#latestTime, content) })}\n`;
+    return { data, text };
   }
+}
+
+/** A line that waits for no digest: its text is made at once, and the entry is not kept for it. */
+function whole(facts: Record<string, unknown>): ManifestLine {
+  const text = `${JSON.stringify(facts)}\n`;
+  return { data: undefined, text: () => text };
 }
 
 function factsOf(

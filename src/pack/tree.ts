@@ -4,6 +4,7 @@ import { Slab } from '../formats/slab.ts';
 import { padding } from '../formats/tar/layout.ts';
 import { archiveEnd, memberHeader, type TarMember } from '../formats/tar/writer.ts';
 import type { Cutter } from './cutter.ts';
+import { FirstNames } from './first-names.ts';
 import type { Overlay } from './overlay.ts';
 
 /** What went into an archive and what could not. */
@@ -55,7 +56,7 @@ export async function writeTree(tree: FileTree, cutter: Cutter, options: TreeOpt
     lostFlags: new FlagCounts(),
     longPaths: 0,
   };
-  const firstNames = new Map<number, Uint8Array>();
+  const firstNames = new FirstNames();
   for await (const entry of tree.entries()) {
     const verdict = options.overlay.judge(entry);
     if (verdict === 'drop') continue;
