@@ -1,8 +1,10 @@
 /** What packing costs beside its time: memory, space, and how often the disk is read. The worst for memory is noise. */
+import { linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { makeImage } from '../../fixtures/ext4-image.ts';
 import { evict, measuredCompose, type Used, whyNoReads } from '../../fixtures/measured-compose.ts';
 import { incompressibleDisk } from '../../fixtures/noise-disk.ts';
 import { FILE_TYPES } from '../../src/pack/filetypes.ts';
@@ -60,6 +62,23 @@ test.each(['tgz', 'txz', 'tbz', 'ddxz', `tgz ${RECORDS}`, 'tgz --engine zlib', O
     expect(given).toBeLessThan(out + MIB);
   },
 );
+
+test('125,000 files with two names each do not need more, with every record', async () => {
+  const tree = join(folder, 'linked');
+  for (const path of ['etc', 'sbin']) mkdirSync(join(tree, path), { recursive: true });
+  writeFileSync(join(tree, 'etc/os-release'), 'ID=debian\n');
+  for (let at = 0; at < 125_000; at++) {
+    const place = join(tree, `objects-${Math.floor(at / 1000)}`);
+    if (at % 1000 === 0) mkdirSync(place);
+    const name = join(place, `file-with-a-longer-name-${at}`);
+    writeFileSync(name, `${at}`);
+    linkSync(name, `${name}-again`);
+  }
+  const disk = join(folder, 'linked.raw');
+  await makeImage(disk, { mkfs: ['-t', 'ext4', '-N', '130000'], size: '700M', tree });
+  const { peakMemory, stderr } = await packed(disk, `tgz ${RECORDS}`);
+  expect(peakMemory, stderr).toBeLessThan(300 * MIB);
+});
 
 test('a tree and a disk with every record are made of one reading of the storage', async (context) => {
   const reason = await whyNoReads(folder);
