@@ -37,7 +37,7 @@ export function packFlags<T>(yargs: Argv<T>): Argv<T & PackFlags> {
     small: {
       type: 'boolean',
       default: false,
-      describe: 'the smallest output that 300 MiB of memory allow, in place of --level',
+      describe: 'the smallest gzip, in place of --level; for xz and bzip2 their usual level',
     },
     workers: { type: 'number', describe: 'threads that compress; as many as cores by default' },
     chunk: { type: 'string', describe: 'bytes in a member of gzip, 256K to 16M; 1M by default' },

@@ -25,7 +25,7 @@ export interface UnpackerOptions {
 
 /**
  * The best this host has for each codec: libdeflate before zlib, and libzstd before Node's zstd (22.15 on), which sets up
- * a stream for every cluster and takes twice as long (bench/libraries/unpack.ts).
+ * a stream for every cluster and took twice as long on Node 22.15 (bench/libraries/unpack.ts).
  */
 export async function openUnpacker(options: UnpackerOptions = {}): Promise<Unpacker> {
   const koffi = options.withoutLibraries === true ? undefined : await loadKoffi();

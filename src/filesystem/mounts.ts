@@ -85,8 +85,8 @@ export async function mountAll(root: ReadableVolume, volumes: readonly Volume[],
       skipped.push({ mountPoint, why: NO_DIRECTORY });
       continue;
     }
-    // A second line for one place changes nothing: systemd makes one unit of them.
-    if (readers.has(pathKey(point.path))) continue;
+    // The loaders that a second line would find are those of the first.
+    if (esp && readers.has(pathKey(point.path))) continue;
     const { partition, source: volume } = place;
     const mount = { mountPoint: `/${Buffer.from(point.path)}`, esp, fs, partition, volume, place };
     if (esp && (await hasLoader(tree, point))) {

@@ -23,7 +23,7 @@ export function repairCommand(kind: 'e2fsck' | 'xfs', place: Place, disk: BlockS
   if (top.format === 'raw') return onImage(kind, place, path);
   // Neither e2fsck nor mount reads such an image, and the kernel's nbd is not everywhere.
   const raw = shellWord(`${top.path}.raw`);
-  return `qemu-img convert -O raw ${path} ${raw} && { ${onImage(kind, place, raw)}; }, and give compose ${raw}`;
+  return `[ ! -e ${raw} ] && qemu-img convert -O raw ${path} ${raw} && { ${onImage(kind, place, raw)}; }, and give compose ${raw}`;
 }
 
 function onImage(kind: 'e2fsck' | 'xfs', place: Place, path: string): string {
@@ -33,7 +33,9 @@ function onImage(kind: 'e2fsck' | 'xfs', place: Place, path: string): string {
     const device = shellWord(`/dev/${logical.group}/${logical.name}`);
     const group = shellWord(logical.group);
     const work = kind === 'xfs' ? `mount -o nouuid ${device} /mnt && umount /mnt` : `e2fsck -fy ${device}`;
-    return `L=$(losetup -fP --show ${path}) && vgchange -ay ${group} && ${work}; vgchange -an ${group}; losetup -d $L`;
+    // The host may have a group of that name: of no device but the image's is anything switched on or off.
+    const vg = (way: string): string => `vgchange --devices $L,$(echo $L ${'${L}'}p* | tr ' ' ,) -a${way} ${group}`;
+    return `L=$(losetup -fP --show ${path}) && { ${vg('y')} && ${work}; ${vg('n')}; losetup -d $L; }`;
   }
   if (kind === 'xfs') return `mount -o loop,nouuid,offset=${at ?? 'START'} ${path} /mnt && umount /mnt`;
   if (at === 0) return `e2fsck -fy ${path}`;

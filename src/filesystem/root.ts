@@ -102,7 +102,6 @@ function whyNone(volumes: readonly Volume[], disk: BlockSource): unknown {
   const evidence = { found: volumes.map(describeVolume) };
   const failed = volumes.find((volume) => volume.failure !== undefined);
   if (failed !== undefined) return failed.failure;
-  for (const volume of volumes) if (volume.fs !== undefined) requireClean({ ...volume, fs: volume.fs }, disk);
   const unread = volumes.filter((volume) => UNREAD[volume.probe?.kind ?? ''] !== undefined);
   if (unread.length > 0) {
     const list = unread.map((volume) => `${volume.where} is ${UNREAD[volume.probe!.kind]}`);
@@ -111,6 +110,7 @@ function whyNone(volumes: readonly Volume[], disk: BlockSource): unknown {
       evidence,
     });
   }
+  for (const volume of volumes) if (volume.fs !== undefined) requireClean({ ...volume, fs: volume.fs }, disk);
   return new PackError('root.none', 'Cannot find a root file system: no volume holds /etc and an operating system', {
     hint: 'compose inspect shows what the disk holds; check that the installation finished.',
     evidence,

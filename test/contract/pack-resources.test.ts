@@ -10,7 +10,7 @@ import { incompressibleDisk } from '../../fixtures/noise-disk.ts';
 import { FILE_TYPES } from '../../src/pack/filetypes.ts';
 
 // A minute of processor time alone is xz with noise; beside other work it was seen to take five.
-vi.setConfig({ testTimeout: 300_000 });
+vi.setConfig({ testTimeout: 900_000, hookTimeout: 900_000 });
 
 const MIB = 1024 * 1024;
 const RECORDS = '--manifest --packages --sbom spdx,cyclonedx';
