@@ -8,18 +8,19 @@ import { joined } from './joined.ts';
 const MIB = 1024 * 1024;
 
 /**
- * Dictionaries in MiB: up to level 4 those of the presets (lzma_encoder_presets.c), from 5 on half of them. An encoder needs
- * eleven and a half times this: at level 6 48 MiB a worker and not 94, for 0.8 % of size.
+ * Dictionaries in MiB: up to level 2 those of the presets (lzma_encoder_presets.c), from 7 on half of them. An encoder needs
+ * eleven and a half times this: at level 6 36 MiB a worker and not 94, so that all filetypes of a large tree, with every
+ * record, stay within 300 MiB on two cores.
  */
-const DICTIONARY = [0.25, 1, 2, 4, 4, 4, 4, 8, 16, 32];
+const DICTIONARY = [0.25, 1, 2, 3, 3, 3, 3, 8, 16, 32];
 
-const dictionarySize = (level: number): number => (DICTIONARY[level] ?? 4) * MIB;
+const dictionarySize = (level: number): number => (DICTIONARY[level] ?? 3) * MIB;
 
 /**
  * Bytes of output in a block. Each worker has one in the making, twice: as it was read, and what becomes of it. `xz -6 -T`
- * makes 24 MiB; on a Debian tree 14 MiB are 0.3 % larger, and all filetypes at once stay within 300 MiB on two cores.
+ * makes 24 MiB; on a Debian tree 14 MiB are 0.3 % larger.
  */
-const blockSize = (level: number): number => Math.max(14 * MIB, 3 * dictionarySize(level));
+const blockSize = (level: number): number => Math.max(12 * MIB, 3 * dictionarySize(level));
 
 /** Bytes after the data of a block: padding and check. */
 const TAIL = 16;

@@ -7,6 +7,7 @@ import { type Context, inPhase } from '../events.ts';
 import { requireEditable } from '../filesystem/edit-root.ts';
 import type { Edit } from '../filesystem/file-tree.ts';
 import { findRoot, type Root } from '../filesystem/root.ts';
+import { collectGarbage } from '../host/collect-garbage.ts';
 import type { VerifyReport } from '../verify/judge.ts';
 import type { VerifySettings } from '../verify/settings.ts';
 import { architectureOf } from './architecture.ts';
@@ -86,7 +87,8 @@ export async function packOn(threads: Threads, options: PackOptions, context: Co
   // Before minutes of compression, and before a file has any name at all.
   const verified = options.verify && (await verify(work, options.verify));
   const made = new Map<FileType, Artifact>();
-  for (const group of passes(filetypes)) {
+  for (const [at, group] of passes(filetypes).entries()) {
+    if (at > 0) collectGarbage();
     const done = await inPhase(
       context,
       phaseOf(group),
@@ -155,11 +157,13 @@ async function verify(work: Work, settings: VerifySettings): Promise<VerifyRepor
   return (await import('./verify-outputs.ts')).verifyOutputs(work, settings);
 }
 
-/** The passes that make `filetypes`: what is made of the tree in one, what is made of the disk in another. */
+/**
+ * The passes that make `filetypes`: what is made of the disk in one, what is made of the tree in another. The second begins
+ * with what the collector's heap grew to in the first: that of a tree is three times that of a disk.
+ */
 function passes(filetypes: readonly FileType[]): FileType[][] {
   const tree = (type: FileType): boolean => FILE_TYPES[type].content === 'tree';
-  const groups = [filetypes.filter(tree), filetypes.filter((type) => !tree(type))].filter((group) => group.length > 0);
-  return tree(filetypes[0] ?? 'tgz') ? groups : groups.reverse();
+  return [filetypes.filter((type) => !tree(type)), filetypes.filter(tree)].filter((group) => group.length > 0);
 }
 
 /** What the tree has installed once it is sealed, and how it is written. */

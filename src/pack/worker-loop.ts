@@ -37,7 +37,7 @@ export function serve(port: MessagePort): void {
   });
 }
 
-/** Outputs that are compressed alike share one engine: an encoder of xz takes 48 MiB. */
+/** Outputs that are compressed alike share one engine: an encoder of xz takes 36 MiB. */
 function openCompressions(compressions: readonly Compression[]): Promise<Engine | undefined>[] {
   const opened = new Map<string, Promise<Engine | undefined>>();
   return compressions.map((compression) => {

@@ -19,11 +19,11 @@ import { stream } from '../../src/pack/stream.ts';
 
 const run = promisify(execFile);
 const BIG = { maxBuffer: 512 * 1024 * 1024, encoding: 'buffer' } as const;
-const BLOCK = 14 * 1024 * 1024;
+const BLOCK = 12 * 1024 * 1024;
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-// Encoding blocks of 14 MiB takes its time on a busy machine.
+// Encoding blocks of 12 MiB takes its time on a busy machine.
 vi.setConfig({ testTimeout: 300_000 });
 
 let folder = '';
