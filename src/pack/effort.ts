@@ -11,8 +11,8 @@ interface Way {
 /**
  * The ways of an effort, the best first; one without an engine takes whatever the host has. ISA-L's level 2 takes less
  * time than libdeflate's level 1 for four percent more (docs/dependencies.md). The smallest xz is the usual one:
- * levels above have larger dictionaries, and with them the process takes more than 300 MiB; on a Debian tree `xz -7` is 1.2 %
- * smaller, `xz -6e` a third of a percent for a third more time.
+ * levels above have larger dictionaries, and with them the process takes more than 300 MiB; `xz -6e` is a third of a percent
+ * smaller for a third more time.
  */
 export function waysOf(effort: Effort, codec: Codec): readonly Way[] {
   if (effort === 'fast') {
