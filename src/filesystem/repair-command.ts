@@ -34,7 +34,7 @@ function onImage(kind: 'e2fsck' | 'xfs', place: Place, path: string): string {
     const group = shellWord(logical.group);
     const work = kind === 'xfs' ? `mount -o nouuid ${device} /mnt && umount /mnt` : `e2fsck -fy ${device}`;
     // The host may have a group of that name: of no device but the image's is anything switched on or off.
-    const vg = (way: string): string => `vgchange --devices $L,$(echo $L ${'${L}'}p* | tr ' ' ,) -a${way} ${group}`;
+    const vg = (way: string): string => `vgchange --devices $(echo $L ${'${L}'}p* | tr ' ' ,) -a${way} ${group}`;
     return `L=$(losetup -fP --show ${path}) && { ${vg('y')} && ${work}; ${vg('n')}; losetup -d $L; }`;
   }
   if (kind === 'xfs') return `mount -o loop,nouuid,offset=${at ?? 'START'} ${path} /mnt && umount /mnt`;

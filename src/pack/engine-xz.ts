@@ -18,7 +18,7 @@ const dictionarySize = (level: number): number => (DICTIONARY[level] ?? 3) * MIB
 
 /**
  * Bytes of output in a block. Each worker has one in the making, twice: as it was read, and what becomes of it. `xz -6 -T`
- * makes 24 MiB; on a Debian tree 14 MiB are 0.3 % larger.
+ * makes 24 MiB; on a Debian tree blocks of 14 MiB were 0.3 % larger.
  */
 const blockSize = (level: number): number => Math.max(12 * MIB, 3 * dictionarySize(level));
 

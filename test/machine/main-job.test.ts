@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,10 +9,15 @@ import { bootDisk } from '../../fixtures/boot-disk.ts';
 import { compose } from '../../fixtures/cli.ts';
 import { mtool } from '../../fixtures/fat-image.ts';
 import { serveFiles, serveProxy } from '../../fixtures/http-servers.ts';
-import { describeTree, extractAsCurtin, mountReadOnly, treeDifferences } from '../../fixtures/reference-tree.ts';
+import {
+  describeTree,
+  extractAsCurtin,
+  mountReadOnly,
+  treeDifferences,
+  withoutEsp,
+} from '../../fixtures/reference-tree.ts';
 import { openDisk } from '../../src/disk/open.ts';
 import { readPartitions } from '../../src/disk/partitions.ts';
-import { packageRoot } from '../../src/host/built-module.ts';
 import { cacheFolder } from '../../src/host/folders.ts';
 
 const run = promisify(execFile);
@@ -29,11 +34,6 @@ provision:
 outputs: [tgz]
 maas: { name: web-node, title: Web node }
 `;
-
-/** What the kernel's mount of the root alone does not show. */
-function withoutEsp(tree: ReadonlyMap<string, string>): Map<string, string> {
-  return new Map([...tree].filter(([path]) => !/^boot\/efi(\/|$)/.test(path)));
-}
 
 /** The whole main job, once; everything below looks at what it left. */
 describe('compose build debian-12 --source packages', () => {
@@ -319,34 +319,6 @@ describe('compose build debian-12 --source packages', () => {
       expect(existsSync(join(work, 'state/runs')) ? readdirSync(join(work, 'state/runs')) : []).toEqual([]);
     },
     15 * MINUTES,
-  );
-
-  test(
-    'an interrupt while the guest boots ends with 130 and leaves nothing',
-    async () => {
-      const to = join(folder, 'interrupted');
-      const args = ['build', 'debian-12', '--source', 'packages', '--out', to, '--log', 'ndjson'];
-      const child = spawn(process.execPath, [join(packageRoot(), 'dist/src/cli/main.js'), ...args], {
-        env: { ...process.env, COMPOSE_STATE: join(folder, 'interrupted-state') },
-        stdio: ['ignore', 'ignore', 'pipe'],
-      });
-      const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-      let said = '';
-      child.stderr.setEncoding('utf8').on('data', (text: string) => {
-        const before = said;
-        said += text;
-        const boots = /"phase":"boot","state":"start"/;
-        // Once: a second interrupt means not to wait for the clean end.
-        if (boots.test(said) && !boots.test(before)) child.kill('SIGINT');
-      });
-      expect(await ended, said.slice(-2000)).toBe(130);
-      expect(existsSync(to) ? readdirSync(to) : []).toEqual([]);
-      const runs = join(folder, 'interrupted-state/runs');
-      expect(existsSync(runs) ? readdirSync(runs) : []).toEqual([]);
-      const { stdout } = await run('pgrep', ['-fc', runs]).catch(() => ({ stdout: '0' }));
-      expect(Number(stdout)).toBe(0);
-    },
-    5 * MINUTES,
   );
 
   test('no process and no temporary name is left', async () => {
