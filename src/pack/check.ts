@@ -5,6 +5,7 @@ import { PackError } from '../errors.ts';
 import type { Entry, FileData, FileTree, Xattr } from '../filesystem/file-tree.ts';
 import { readTar, type TarEntry } from '../formats/tar/reader.ts';
 import { type CompressedKind, decompress } from '../host/decompress.ts';
+import { FirstNames } from './first-names.ts';
 
 /** What was compared and found equal. */
 export interface Checked {
@@ -36,7 +37,7 @@ export async function checkTree(
   latestTime: bigint | undefined,
 ): Promise<Checked> {
   const expected = tree.entries()[Symbol.asyncIterator]();
-  const names = new Map<number, string>();
+  const firstNames = new FirstNames();
   let entries = 0;
   let bytes = 0;
   for await (const member of readTar(content(options))) {
@@ -47,13 +48,13 @@ export async function checkTree(
     if (entry === undefined) throw differs('entry', 'nothing', text(member.name));
     const name = archiveName(entry);
     if (text(member.name) !== name) throw differs('name', name, text(member.name));
-    const first = entry.kind === 'directory' || entry.links < 2 ? undefined : names.get(entry.inode);
+    const first = firstNames.of(entry);
     if (first !== undefined) {
-      if (member.type !== 'hardLink') throw differs('type', `a hard link to ${first}`, member.type);
-      if (text(member.linkName ?? new Uint8Array(0)) !== first)
-        throw differs('link', first, text(member.linkName ?? new Uint8Array(0)));
+      const target = archiveName({ kind: entry.kind, path: first });
+      if (member.type !== 'hardLink') throw differs('type', `a hard link to ${target}`, member.type);
+      if (text(member.linkName ?? new Uint8Array(0)) !== target)
+        throw differs('link', target, text(member.linkName ?? new Uint8Array(0)));
     } else {
-      names.set(entry.inode, name);
       compareFacts(entry, member, latestTime, differs);
       if (entry.data !== undefined) bytes += await compareContent(entry.data, member, differs);
     }
@@ -199,9 +200,9 @@ async function compareDisk(
   return position;
 }
 
-function archiveName(entry: Entry): string {
-  const slash = entry.kind === 'directory' && entry.path.length > 0 ? '/' : '';
-  return `./${text(entry.path)}${slash}`;
+function archiveName({ kind, path }: Pick<Entry, 'kind' | 'path'>): string {
+  const slash = kind === 'directory' && path.length > 0 ? '/' : '';
+  return `./${text(path)}${slash}`;
 }
 
 function text(bytes: Uint8Array): string {

@@ -2,7 +2,7 @@
 import type { Entry } from '../filesystem/file-tree.ts';
 import { type ContentHash, contentHash } from './content-digest.ts';
 import type { TreeListener } from './tree.ts';
-import { type ManifestFile, type ManifestLine, ManifestLines } from './tree-manifest.ts';
+import { type ManifestFile, type ManifestLine, manifestLine } from './tree-manifest.ts';
 
 const ZEROS = new Uint8Array(64 * 1024);
 
@@ -25,20 +25,18 @@ interface Waiting {
 /** Is told of the entries as they are written, and of the bytes as they pass later; keeps what lies between the two. */
 export class ManifestTap implements TreeListener {
   readonly #file: ManifestFile;
-  readonly #lines: ManifestLines;
+  readonly #latestTime: bigint | undefined;
   readonly #waiting: Waiting[] = [];
   /** Bytes of the stream that have passed. */
   #passed = 0;
 
   constructor(file: ManifestFile, latestTime: bigint | undefined) {
     this.#file = file;
-    this.#lines = new ManifestLines(latestTime);
+    this.#latestTime = latestTime;
   }
 
-  entry(entry: Entry): void {
-    const line = this.#lines.of(entry);
-    if (line === undefined) return;
-    this.#waiting.push({ line, hash: undefined, runs: [] });
+  entry(entry: Entry, first: Uint8Array | undefined): void {
+    this.#waiting.push({ line: manifestLine(entry, first, this.#latestTime), hash: undefined, runs: [] });
   }
 
   content(start: number): void {

@@ -82,10 +82,10 @@ export class ManifestFile {
 
 /** The lines of a manifest, with content read here. */
 export async function* manifestLines(tree: FileTree, latestTime?: bigint): AsyncGenerator<string> {
-  const lines = new ManifestLines(latestTime);
+  const firstNames = new FirstNames();
   for await (const entry of tree.entries()) {
-    const line = lines.of(entry);
-    if (line === undefined) continue;
+    if (entry.kind === 'socket') continue;
+    const line = manifestLine(entry, firstNames.of(entry), latestTime);
     yield line.text(line.data === undefined ? undefined : await contentDigest(line.data));
   }
 }
@@ -97,35 +97,19 @@ export interface ManifestLine {
 }
 
 /**
- * Makes the lines of a manifest. Entries come as in an archive: a directory before what is in it, names in the order of their
- * bytes. Sockets are left out, as they are there. What depends on the file system and not on the tree is not told:
- * inode numbers, sizes of directories, where holes are, and the form in which XFS keeps an ACL beside the ACL itself.
+ * The line of `entry`; `first` is the path of the same inode that was told before. Entries come as in an archive: a directory
+ * before what is in it, names in the order of their bytes, without sockets. What depends on the file system and not on the
+ * tree is not told: inode numbers, sizes of directories, where holes are, and the form in which XFS keeps an ACL beside the
+ * ACL itself.
  */
-export class ManifestLines {
-  readonly #latestTime: bigint | undefined;
-  readonly #firstNames = new FirstNames();
-
-  constructor(latestTime: bigint | undefined) {
-    this.#latestTime = latestTime;
-  }
-
-  /** The line of an entry; undefined for one that has none. */
-  of(entry: Entry): ManifestLine | undefined {
-    if (entry.kind === 'socket') return undefined;
-    const linked = entry.links > 1 && entry.kind !== 'directory';
-    const first = linked ? this.#firstNames.get(entry.inode) : undefined;
-    if (linked && first === undefined) this.#firstNames.set(entry.inode, entry.path);
-    const path = bytesField('path', absolute(entry.path));
-    if (first !== undefined) {
-      const facts = { ...path, type: 'hardLink', ...bytesField('target', absolute(first)) };
-      return whole(facts);
-    }
-    const { data } = entry;
-    if (data === undefined) return whole({ ...path, ...factsOf(entry, this.#latestTime, undefined) });
-    const text: ManifestLine['text'] = (content) =>
-      `${JSON.stringify({ ...path, ...factsOf(entry, this.#latestTime, content) })}\n`;
-    return { data, text };
-  }
+export function manifestLine(entry: Entry, first: Uint8Array | undefined, latestTime?: bigint): ManifestLine {
+  const path = bytesField('path', absolute(entry.path));
+  if (first !== undefined) return whole({ ...path, type: 'hardLink', ...bytesField('target', absolute(first)) });
+  const { data } = entry;
+  if (data === undefined) return whole({ ...path, ...factsOf(entry, latestTime, undefined) });
+  const text: ManifestLine['text'] = (content) =>
+    `${JSON.stringify({ ...path, ...factsOf(entry, latestTime, content) })}\n`;
+  return { data, text };
 }
 
 /** A line that waits for no digest: its text is made at once, and the entry is not kept for it. */

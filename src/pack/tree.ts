@@ -33,8 +33,8 @@ export interface TreeOptions {
 
 /** Is told what goes into an archive, in order. */
 export interface TreeListener {
-  /** An entry that stays; one that is emptied has no bytes. */
-  entry(entry: Entry): void;
+  /** An entry that stays; one that is emptied has no bytes. `first` is the path of the same inode that was told before. */
+  entry(entry: Entry, first: Uint8Array | undefined): void;
   /** The stored bytes of the entry told last, its extents one after another, begin at byte `start` of the stream. */
   content(start: number): void;
 }
@@ -65,16 +65,16 @@ export async function writeTree(tree: FileTree, cutter: Cutter, options: TreeOpt
       continue;
     }
     counts.entries++;
-    options.listener?.entry(verdict === 'empty' ? { ...entry, data: { size: 0, extents: [] } } : entry);
+    const first = firstNames.of(entry);
+    options.listener?.entry(verdict === 'empty' ? { ...entry, data: { size: 0, extents: [] } } : entry, first);
     const name = archiveName(entry);
     if (name.length > LONGEST_PATH) counts.longPaths++;
-    const first = entry.links > 1 && entry.kind !== 'directory' ? firstNames.get(entry.inode) : undefined;
     if (first !== undefined) {
       counts.hardLinks++;
-      await cutter.literal(memberHeader(member(entry, name, options, { type: 'hardLink', linkName: first, size: 0 })));
+      const linkName = archiveName({ kind: entry.kind, path: first });
+      await cutter.literal(memberHeader(member(entry, name, options, { type: 'hardLink', linkName, size: 0 })));
       continue;
     }
-    if (entry.links > 1 && entry.kind !== 'directory') firstNames.set(entry.inode, name);
     if (entry.flags) counts.lostFlags.add(entry.flags);
     await writeMember(entry, name, verdict === 'empty', cutter, options, counts);
   }
@@ -133,11 +133,11 @@ function joinRuns(runs: readonly { offset: number; length: number }[]): { offset
   return joined;
 }
 
-function archiveName(entry: Entry): Uint8Array {
-  const slash = entry.kind === 'directory' && entry.path.length > 0;
-  const name = names.take(HERE.length + entry.path.length + (slash ? 1 : 0));
+function archiveName({ kind, path }: Pick<Entry, 'kind' | 'path'>): Uint8Array {
+  const slash = kind === 'directory' && path.length > 0;
+  const name = names.take(HERE.length + path.length + (slash ? 1 : 0));
   name.set(HERE);
-  name.set(entry.path, HERE.length);
+  name.set(path, HERE.length);
   if (slash) name[name.length - 1] = SLASH;
   return name;
 }

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { makeImage } from '../../fixtures/ext4-image.ts';
 import { evict, measuredCompose, type Used, whyNoReads } from '../../fixtures/measured-compose.ts';
 import { incompressibleDisk } from '../../fixtures/noise-disk.ts';
+import { smallFilesDisk } from '../../fixtures/small-files-disk.ts';
 import { FILE_TYPES } from '../../src/pack/filetypes.ts';
 
 // A minute of processor time alone is xz with noise; beside other work it was seen to take five.
@@ -62,6 +63,12 @@ test.each(['tgz', 'txz', 'tbz', 'ddxz', `tgz ${RECORDS}`, 'tgz --engine zlib', O
     expect(given).toBeLessThan(out + MIB);
   },
 );
+
+test('all filetypes of a tree of small files, with every record, do not need more', async () => {
+  const disk = await smallFilesDisk(folder, 'files.raw', 300);
+  const { peakMemory } = await packed(disk, `${Object.keys(FILE_TYPES).join(',')} ${RECORDS}`);
+  expect(peakMemory).toBeLessThan(300 * MIB);
+});
 
 test('100,000 files with two names each do not need more, with every record', async () => {
   const disk = join(folder, 'linked.raw');
