@@ -3,10 +3,10 @@ import type { BlockSource } from '../disk/block-source.ts';
 /** No block of a file system is longer. */
 const LARGEST_PIECE = 64 * 1024;
 /** Bytes of a generation. */
-const BUDGET = 8 * 1024 * 1024;
+const BUDGET = 4 * 1024 * 1024;
 
 /**
- * Metadata of a volume in pieces, at most 16 MiB of them. A piece that is there is answered without a promise:
+ * Metadata of a volume in pieces, at most 8 MiB of them. A piece that is there is answered without a promise:
  * a walk asks for one inode per name, and a promise for each would cost more than decoding the inode.
  */
 export class MetadataCache {

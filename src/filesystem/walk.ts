@@ -2,19 +2,15 @@ import type { Awaitable } from '../disk/block-source.ts';
 import { FormatError } from '../errors.ts';
 import type { Entry, FileTree } from './file-tree.ts';
 import { InodeSet } from './inode-set.ts';
+import type { NamedInode, NameList } from './name-list.ts';
 import { joinPath, pathKey, splitPath } from './paths.ts';
-
-export interface NamedInode {
-  readonly name: Uint8Array;
-  readonly inode: number;
-}
 
 /** What a file system offers to become a tree: one directory, or one entry, at a time. */
 export interface DirectoryReader {
   /** Inode of the root directory. */
   readonly root: number;
-  /** The names in a directory without "." and "..", sorted by their bytes; empty when it is no directory. */
-  directory(inode: number): Awaitable<readonly NamedInode[]>;
+  /** The names in a directory without "." and "..", sorted; empty when it is no directory. */
+  directory(inode: number): Awaitable<NameList>;
   /** The inode as an entry of the given path. */
   entry(inode: number, path: Uint8Array): Awaitable<Entry>;
 }
@@ -55,7 +51,7 @@ class Walker {
   readonly #readers: readonly DirectoryReader[];
   /** Number of the reader mounted at a path. */
   readonly #mounted = new Map<string, number>();
-  readonly #kept = new Map<string, readonly NamedInode[]>();
+  readonly #kept = new Map<string, NameList>();
 
   constructor(root: DirectoryReader, mounts: Mounts) {
     this.#readers = [root, ...mounts.values()];
@@ -69,12 +65,11 @@ class Walker {
     seen[0]!.add(root.inode);
     const stack = [{ place: root, names: await this.#names(root), next: 0 }];
     for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
-      const named = frame.names[frame.next++];
-      if (named === undefined) {
+      if (frame.next === frame.names.length) {
         stack.pop();
         continue;
       }
-      const place = this.#child(frame.place, named);
+      const place = this.#child(frame.place, frame.names.at(frame.next++));
       const read = this.#entry(place);
       const entry = read instanceof Promise ? await read : read;
       yield entry;
@@ -110,7 +105,7 @@ class Walker {
         continue;
       }
       const directory = trail.at(-1)!;
-      const named = find(await this.#keptNames(directory), name);
+      const named = (await this.#keptNames(directory)).find(name);
       if (named === undefined) return undefined;
       const place = this.#child(directory, named);
       const last = left.length === 0;
@@ -149,11 +144,11 @@ class Walker {
     return read instanceof Promise ? read.then(apart) : apart(read);
   }
 
-  #names(place: Place): Awaitable<readonly NamedInode[]> {
+  #names(place: Place): Awaitable<NameList> {
     return this.#readers[place.volume]!.directory(place.inode);
   }
 
-  async #keptNames(place: Place): Promise<readonly NamedInode[]> {
+  async #keptNames(place: Place): Promise<NameList> {
     const key = `${place.volume} ${place.inode}`;
     const kept = this.#kept.get(key);
     if (kept !== undefined) return kept;
@@ -164,19 +159,6 @@ class Walker {
     }
     return names;
   }
-}
-
-function find(names: readonly NamedInode[], name: Uint8Array): NamedInode | undefined {
-  let low = 0;
-  let high = names.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >>> 1;
-    const order = Buffer.compare(names[middle]!.name, name);
-    if (order === 0) return names[middle];
-    if (order < 0) low = middle + 1;
-    else high = middle - 1;
-  }
-  return undefined;
 }
 
 function reachedTwice(place: Place): FormatError {

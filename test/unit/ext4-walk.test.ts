@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../src/filesystem/file-tree.ts';
+import { NameList } from '../../src/filesystem/name-list.ts';
 import { type DirectoryReader, walkTree } from '../../src/filesystem/walk.ts';
 
 type Node = { readonly [name: string]: number } | string | null;
@@ -14,10 +15,11 @@ function reader(nodes: Readonly<Record<number, Node>>): DirectoryReader & { read
     directory: (inode) => {
       asked.push(inode);
       const node = nodes[inode];
-      if (node === null || typeof node !== 'object') return [];
-      return Object.keys(node)
-        .sort()
-        .map((name) => ({ name: text(name), inode: (node as Record<string, number>)[name]! }));
+      const names = new NameList();
+      if (node !== null && typeof node === 'object') {
+        for (const [name, number] of Object.entries(node)) names.add(text(name), number);
+      }
+      return names.sort((name) => new Error(`${Buffer.from(name)} is there twice`));
     },
     entry: async (inode, path): Promise<Entry> => {
       const node = nodes[inode] ?? null;

@@ -1,7 +1,8 @@
 import type { Awaitable } from '../../disk/block-source.ts';
 import type { FileSystem } from '../file-system.ts';
 import type { Entry, FileData, Xattr } from '../file-tree.ts';
-import { type DirectoryReader, type NamedInode, walkTree } from '../walk.ts';
+import { NameList } from '../name-list.ts';
+import { type DirectoryReader, walkTree } from '../walk.ts';
 import { attributeValue, deviceNumber, fileData, symlinkTarget } from './content.ts';
 import { readDirectory } from './directory.ts';
 import { type Inode, readInode } from './inode.ts';
@@ -45,20 +46,17 @@ export function ext4Tree(volume: Volume, facts: Pick<Ext4, 'uuid' | 'label' | 'u
   };
 }
 
-async function names(volume: Volume, number: number): Promise<NamedInode[]> {
+async function names(volume: Volume, number: number): Promise<NameList> {
   const inode = await readInode(volume, number);
-  if (inode.kind !== 'directory') return [];
-  const found: NamedInode[] = [];
-  for await (const part of readDirectory(volume, inode)) found.push(...part.entries);
-  found.sort((a, b) => Buffer.compare(a.name, b.name));
-  for (let i = 1; i < found.length; i++) {
-    if (Buffer.compare(found[i]!.name, found[i - 1]!.name) === 0) {
-      throw damaged(`directory inode ${number}`, `it holds the name ${Buffer.from(found[i]!.name).toString()} twice`, {
-        inode: number,
-      });
+  const found = new NameList();
+  if (inode.kind === 'directory') {
+    for await (const { entries } of readDirectory(volume, inode)) {
+      for (const { name, inode } of entries) found.add(name, inode);
     }
   }
-  return found;
+  return found.sort((name) =>
+    damaged(`directory inode ${number}`, `it holds the name ${Buffer.from(name).toString()} twice`, { inode: number }),
+  );
 }
 
 function entry(volume: Volume, inode: Inode, path: Uint8Array): Awaitable<Entry> {

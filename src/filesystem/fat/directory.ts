@@ -1,6 +1,6 @@
 import type { BlockSource } from '../../disk/block-source.ts';
 import { u16 } from '../ext4/bytes.ts';
-import type { NamedInode } from '../walk.ts';
+import { NameList } from '../name-list.ts';
 import { ENTRY_SIZE } from './geometry.ts';
 import { LongName, shortName } from './names.ts';
 import { damaged } from './problems.ts';
@@ -32,8 +32,8 @@ export async function readDirectory(
   table: AllocationTable,
   directory: number,
   cluster: number,
-): Promise<NamedInode[]> {
-  const names: NamedInode[] = [];
+): Promise<NameList> {
+  const names = new NameList();
   const what = directory === ROOT ? 'the root directory' : `the directory of entry ${directory}`;
   const long = new LongName();
   const pieces = await piecesOf(table, directory, cluster, what);
@@ -47,16 +47,10 @@ export async function readDirectory(
     for (let at = 0; at < length; at += ENTRY_SIZE) {
       const name = nameAt(bytes, at, long);
       if (name === undefined) continue;
-      names.push({ name: nameBytes(name, what), inode: (position + at) / ENTRY_SIZE });
+      names.add(nameBytes(name, what), (position + at) / ENTRY_SIZE);
     }
   }
-  names.sort((a, b) => Buffer.compare(a.name, b.name));
-  for (let i = 1; i < names.length; i++) {
-    if (Buffer.compare(names[i]!.name, names[i - 1]!.name) === 0) {
-      throw damaged(what, `it holds the name ${Buffer.from(names[i]!.name).toString()} twice`);
-    }
-  }
-  return names;
+  return names.sort((name) => damaged(what, `it holds the name ${Buffer.from(name).toString()} twice`));
 }
 
 /** Where its bytes are; the root of FAT12 and FAT16 has a place of its own, and a directory may have no cluster. */

@@ -4,6 +4,7 @@ import { FormatError } from '../../errors.ts';
 import { u16, u32 } from '../ext4/bytes.ts';
 import type { FileSystem } from '../file-system.ts';
 import type { Entry, FileData } from '../file-tree.ts';
+import { NameList } from '../name-list.ts';
 import { probeVfat } from '../probe-vfat.ts';
 import { Window } from '../probe-window.ts';
 import { type DirectoryReader, walkTree } from '../walk.ts';
@@ -72,7 +73,7 @@ function fatReader(source: BlockSource, table: AllocationTable, ownership: FatOw
     directory: async (inode) => {
       if (inode === ROOT) return readDirectory(source, table, ROOT, rootCluster);
       const bytes = await bytesOf(inode);
-      if (!isDirectory(bytes)) return [];
+      if (!isDirectory(bytes)) return new NameList();
       return readDirectory(source, table, inode, clusterOf(bytes, bits));
     },
     entry: async (inode, path) => {

@@ -1,4 +1,4 @@
-import type { NamedInode } from '../walk.ts';
+import { type NamedInode, NameList } from '../name-list.ts';
 import { be32 } from './bytes.ts';
 import { parseDirents, parseShortForm } from './dirents.ts';
 import { type Run, readRuns } from './extents.ts';
@@ -30,12 +30,16 @@ const TAIL = 8;
  * The names in a directory without "." and "..", in the order they are stored.
  * @throws FormatError `xfs.damaged`, `xfs.checksum`
  */
-export async function readDirectory(volume: Volume, inode: Inode): Promise<NamedInode[]> {
+export async function readDirectory(volume: Volume, inode: Inode): Promise<NameList> {
   const { superblock } = volume;
+  const found = new NameList();
+  const add = (names: readonly NamedInode[]): void => {
+    for (const { name, inode } of names) found.add(name, inode);
+  };
   if (inode.data.format === FORMAT.local) {
-    return parseShortForm(superblock, inode.number, inode.data.bytes, inode.size);
+    add(parseShortForm(superblock, inode.number, inode.data.bytes, inode.size));
+    return found;
   }
-  const found: NamedInode[] = [];
   const runs = await readRuns(volume, inode, inode.data);
   for (const positions of directoryBlocks(volume, inode, runs)) {
     const bytes = await assemble(volume, positions);
@@ -52,7 +56,7 @@ export async function readDirectory(volume: Volume, inode: Inode): Promise<Named
       what: `directory inode ${inode.number}`,
     });
     const end = alone ? indexStart(inode, bytes) : bytes.length;
-    parseDirents(superblock, inode.number, bytes, superblock.checked ? HEADER : OLD_HEADER, end, found);
+    add(parseDirents(superblock, inode.number, bytes, superblock.checked ? HEADER : OLD_HEADER, end));
   }
   return found;
 }
@@ -84,7 +88,6 @@ function* directoryBlocks(volume: Volume, inode: Inode, runs: readonly Run[]): G
   if (positions.length > 0) throw fail(`its block ${next} is missing`);
 }
 
-/** A copy, so that the names keep the block alive and not the whole piece of the cache. */
 async function assemble(volume: Volume, positions: readonly number[]): Promise<Uint8Array> {
   const { blockSize } = volume.superblock;
   const bytes = new Uint8Array(positions.length * blockSize);

@@ -1,4 +1,4 @@
-import type { NamedInode } from '../walk.ts';
+import type { NamedInode } from '../name-list.ts';
 import { be16, be32, be64 } from './bytes.ts';
 import { damaged } from './problems.ts';
 import type { Superblock } from './superblock.ts';
@@ -41,15 +41,15 @@ const UNUSED_TAG = 0xffff;
 const ALIGN = 8;
 const TAG_SIZE = 2;
 
-/** Adds the names between `start` and `end` of a directory block to `found`, but for "." and "..". */
+/** The names between `start` and `end` of a directory block, but for "." and "..". */
 export function parseDirents(
   superblock: Superblock,
   inode: number,
   bytes: Uint8Array,
   start: number,
   end: number,
-  found: NamedInode[],
-): void {
+): NamedInode[] {
+  const found: NamedInode[] = [];
   const what = `directory inode ${inode}`;
   const type = superblock.ftype ? 1 : 0;
   for (let at = start; at < end; ) {
@@ -77,6 +77,7 @@ export function parseDirents(
     }
     at = next;
   }
+  return found;
 }
 
 function isDots(name: Uint8Array): boolean {

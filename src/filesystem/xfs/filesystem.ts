@@ -2,7 +2,8 @@ import type { Awaitable } from '../../disk/block-source.ts';
 import type { Range } from '../../disk/patched.ts';
 import type { FileSystem } from '../file-system.ts';
 import type { Entry, Xattr } from '../file-tree.ts';
-import { type DirectoryReader, type NamedInode, walkTree } from '../walk.ts';
+import { NameList } from '../name-list.ts';
+import { type DirectoryReader, walkTree } from '../walk.ts';
 import { deviceNumber, fileData, symlinkTarget } from './content.ts';
 import { readDirectory } from './directory.ts';
 import { freeExtents } from './free-space.ts';
@@ -50,19 +51,12 @@ function xfsReader(volume: Volume): DirectoryReader {
   };
 }
 
-async function names(volume: Volume, number: number): Promise<NamedInode[]> {
+async function names(volume: Volume, number: number): Promise<NameList> {
   const inode = await readInode(volume, number);
-  if (inode.kind !== 'directory') return [];
-  const found = await readDirectory(volume, inode);
-  found.sort((a, b) => Buffer.compare(a.name, b.name));
-  for (let i = 1; i < found.length; i++) {
-    if (Buffer.compare(found[i]!.name, found[i - 1]!.name) === 0) {
-      throw damaged(`directory inode ${number}`, `it holds the name ${Buffer.from(found[i]!.name).toString()} twice`, {
-        inode: number,
-      });
-    }
-  }
-  return found;
+  const found = inode.kind === 'directory' ? await readDirectory(volume, inode) : new NameList();
+  return found.sort((name) =>
+    damaged(`directory inode ${number}`, `it holds the name ${Buffer.from(name).toString()} twice`, { inode: number }),
+  );
 }
 
 function entry(volume: Volume, inode: Inode, path: Uint8Array): Awaitable<Entry> {
