@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { retainedBy } from '../../fixtures/retained.ts';
 import type { Entry } from '../../src/filesystem/file-tree.ts';
 import { FirstNames } from '../../src/pack/first-names.ts';
 
@@ -60,4 +61,17 @@ test('directories, and files with one name, are not kept', () => {
   expect(of(names, 5, Buffer.from('b'), 'file', 1)).toBeUndefined();
   expect(of(names, 5, Buffer.from('c'), 'symlink', 2)).toBeUndefined();
   expect(text(of(names, 5, Buffer.from('d'), 'symlink', 2))).toBe('c');
+});
+
+test('a path takes the bytes of its name and few more, its directory next to none', () => {
+  const count = 200_000;
+  const bytes = retainedBy(() => {
+    const names = new FirstNames();
+    for (let at = 0; at < count; at++)
+      of(names, at, Buffer.from(`usr/share/objects/${at >> 5}/a-name-of-thirty-bytes-${at + 1e5}`));
+    return names;
+  });
+  expect(bytes / count).toBeGreaterThan(30);
+  // 61 it is; with a view and an entry of a map for each it would be 190.
+  expect(bytes / count).toBeLessThan(80);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { random } from '../../fixtures/fuzz.ts';
+import { retainedBy } from '../../fixtures/retained.ts';
 import { NameList } from '../../src/filesystem/name-list.ts';
 
 const twice = (name: Uint8Array) => new Error(`twice: ${Buffer.from(name)}`);
@@ -46,4 +47,16 @@ test('a name that is there twice is told', () => {
   const list = new NameList();
   for (const name of ['b', 'a', 'ab', 'a\0', 'b', 'c']) list.add(Buffer.from(name), 1);
   expect(() => list.sort(twice)).toThrow('twice: b');
+});
+
+test('a name takes its bytes and few more', () => {
+  const count = 200_000;
+  const bytes = retainedBy(() => {
+    const list = new NameList();
+    for (let at = 0; at < count; at++) list.add(Buffer.from(`a-name-of-thirty-bytes-${at + 1e5}`), at);
+    return list.sort(twice);
+  });
+  expect(bytes / count).toBeGreaterThan(30);
+  // 51 they are; with an object and a view for each they would be 180.
+  expect(bytes / count).toBeLessThan(80);
 });

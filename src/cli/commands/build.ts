@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { ON_ERROR, type OnError } from '../../build/on-error.ts';
 import { keepHeapSmall } from '../../host/small-heap.ts';
+import { keepMallocSmall } from '../../host/small-malloc.ts';
 import type { AcceleratorPolicy } from '../../machine/accelerator.ts';
 import { buildText, outcomesAnswer } from '../build-text.ts';
 import type { GlobalOptions, Verb } from '../command.ts';
@@ -74,6 +75,7 @@ export const buildVerb: Verb<Flags> = {
     const { operatorAt } = await import('../operator.ts');
     const { workers: saved, ...settings } = await packSettings(flags, context);
     keepHeapSmall();
+    await keepMallocSmall();
     // Workers that were saved for one packing at a time are divided among several, as the default is.
     const workers = flags.recipe.length === 1 ? saved : flags.workers;
     const operator = operatorAt(process.stdin, process.stderr, context);

@@ -1,6 +1,7 @@
 import { basename, resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { keepHeapSmall } from '../../host/small-heap.ts';
+import { keepMallocSmall } from '../../host/small-malloc.ts';
 import { parseFileTypes } from '../../pack/filetypes.ts';
 import { checkTuning } from '../../pack/pack-options.ts';
 import type { MaasEntry } from '../../pack/records.ts';
@@ -73,9 +74,11 @@ export const packVerb: Verb<Flags> = {
     checkTuning(settings);
     const { packages, sbom, manifest } = settings;
     // One output by itself is far from the bound, and a hundredth faster with the heap that the engine likes.
-    if (filetypes.length > 1 || packages || manifest || (sbom ?? []).length > 0) keepHeapSmall();
+    const small = filetypes.length > 1 || packages || manifest || (sbom ?? []).length > 0;
+    if (small) keepHeapSmall();
     // They start while the modules of packing are loaded.
     await using threads = Threads.start(settings.workers);
+    if (small) await keepMallocSmall();
     const { packOn } = await loadPack();
     const result = await packOn(threads, { ...options, ...settings, ...(flags.verify && { verify }) }, context);
     return { data: result, text: artifactText(result, maas) };
