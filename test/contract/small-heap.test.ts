@@ -35,11 +35,18 @@ async function spaces(before: string): Promise<{ readonly young: number; readonl
   return JSON.parse(stdout);
 }
 
+const module = JSON.stringify(new URL('../../dist/src/host/small-heap.js', import.meta.url).href);
+
 test('a process that prefers a small heap has one', async () => {
-  const module = new URL('../../dist/src/host/small-heap.js', import.meta.url).href;
   const usual = await spaces('');
-  const small = await spaces(`import { keepHeapSmall } from ${JSON.stringify(module)}; keepHeapSmall();`);
+  const small = await spaces(`import { keepHeapSmall } from ${module}; keepHeapSmall();`);
   expect(usual.young).toBeGreaterThan(12 * MIB);
   expect(small.young).toBeLessThan(8 * MIB);
   expect(small.old).toBeLessThan(usual.old);
+});
+
+test('the space for new objects alone stays small where that costs no time, and ends at 32 MiB elsewhere', async () => {
+  const { young } = await spaces(`import { keepNewSpaceSmall } from ${module}; keepNewSpaceSmall();`);
+  const twenty = process.versions.node.startsWith('20.');
+  expect(young).toBeLessThan(twenty ? 33 * MIB : 8 * MIB);
 });

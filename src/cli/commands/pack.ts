@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path';
 import type { Argv } from 'yargs';
-import { keepHeapSmall } from '../../host/small-heap.ts';
+import { keepHeapSmall, keepNewSpaceSmall } from '../../host/small-heap.ts';
 import { keepMallocSmall } from '../../host/small-malloc.ts';
 import { parseFileTypes } from '../../pack/filetypes.ts';
 import { checkTuning } from '../../pack/pack-options.ts';
@@ -76,6 +76,7 @@ export const packVerb: Verb<Flags> = {
     // One output by itself is far from the bound, and a hundredth faster with the heap that the engine likes.
     const small = filetypes.length > 1 || packages || manifest || (sbom ?? []).length > 0;
     if (small) keepHeapSmall();
+    else keepNewSpaceSmall();
     // They start while the modules of packing are loaded.
     await using threads = Threads.start(settings.workers);
     if (small) await keepMallocSmall();
