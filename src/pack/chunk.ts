@@ -20,6 +20,8 @@ export interface Job {
   readonly length: number;
   readonly operations: Float64Array<ArrayBuffer>;
   readonly literals: Uint8Array<ArrayBuffer>;
+  /** Whether the buffer of its literals comes back, to be used again. */
+  readonly literalsReturn: boolean;
   /** Bytes of the stream that were read already, for all outputs that are made of it. */
   readonly blocks: readonly SharedArrayBuffer[];
   /** Place of its compression among those of the pool. @default 0 */
@@ -61,7 +63,8 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly type: 'ready' }
-  | { readonly type: 'result'; readonly result: Made }
+  /** `spare` is the buffer of the job's literals, where it is to be used again. */
+  | { readonly type: 'result'; readonly result: Made; readonly spare: ArrayBuffer | undefined }
   | { readonly type: 'failed'; readonly stage: 'read' | 'compress'; readonly message: string; readonly code: string };
 
 /** Code of a worker's failure: the image is not what it was when its disk was opened; the message says in what. */

@@ -3,9 +3,16 @@ import { type Job, KIND, OPERATION } from './chunk.ts';
 
 const FIRST_ROOM = 64;
 const FIRST_LITERALS = 64 * 1024;
+/**
+ * Longest chunk whose literals, when they are many, go to and fro in buffers of that length. In a tree of small files they are
+ * as many bytes as all else, and a copy of them for each chunk stayed until the collector of its worker had a turn.
+ */
+const LARGEST_RETURN = 1024 * 1024;
 /** Served bytes are asked for in pieces of this length, `READ_AHEAD` of them before the first is there. */
 const PIECE = 1024 * 1024;
 const READ_AHEAD = 4;
+
+type TakeSpare = (length: number) => ArrayBuffer | undefined;
 
 /**
  * Cuts a stream of literal bytes, zeros and references to stored extents into chunks of one size and hands each to
@@ -14,6 +21,7 @@ const READ_AHEAD = 4;
 export class Cutter {
   readonly #chunk: number;
   readonly #push: (job: Job) => Promise<void>;
+  readonly #takeSpare: TakeSpare;
   #operations = new Float64Array(FIRST_ROOM * OPERATION);
   #count = 0;
   #literals = new Uint8Array(FIRST_LITERALS);
@@ -26,10 +34,11 @@ export class Cutter {
   /** Bytes taken in so far. */
   written = 0;
 
-  /** `chunk` is the size of a chunk in bytes. */
-  constructor(chunk: number, push: (job: Job) => Promise<void>) {
+  /** `chunk` is the size of a chunk in bytes. Buffers of literals are taken by `takeSpare` before new ones are made. */
+  constructor(chunk: number, push: (job: Job) => Promise<void>, takeSpare: TakeSpare = () => undefined) {
     this.#chunk = chunk;
     this.#push = push;
+    this.#takeSpare = takeSpare;
   }
 
   async literal(bytes: Uint8Array): Promise<void> {
@@ -125,6 +134,17 @@ export class Cutter {
     this.#literals = larger;
   }
 
+  /** The literals of the chunk at hand, in a buffer of their own. */
+  #takeLiterals(): Pick<Job, 'literals' | 'literalsReturn'> {
+    const literals = this.#literals.subarray(0, this.#literalLength);
+    if (this.#chunk > LARGEST_RETURN || literals.length <= FIRST_LITERALS) {
+      return { literals: literals.slice(), literalsReturn: false };
+    }
+    const { length } = this.#literals;
+    this.#literals = new Uint8Array(this.#takeSpare(length) ?? Buffer.allocUnsafeSlow(length).buffer);
+    return { literals, literalsReturn: true };
+  }
+
   #operation(...fields: [number, number, number, number, number, number, number]): void {
     const length = fields[1];
     this.#length += length;
@@ -150,7 +170,7 @@ export class Cutter {
       index: this.#index++,
       length: this.#length,
       operations: this.#operations.slice(0, this.#count * OPERATION),
-      literals: this.#literals.slice(0, this.#literalLength),
+      ...this.#takeLiterals(),
       blocks: this.#blocks,
     };
     this.#blocks = [];

@@ -74,6 +74,8 @@ export class WorkerPool implements AsyncDisposable {
   #largeLeft: number;
   /** Bytes of a room for the result of a large chunk. */
   readonly #largeRoom: number;
+  /** What literals came in that are compressed. */
+  readonly #spare: ArrayBuffer[] = [];
   #failure: unknown;
   #closing = false;
 
@@ -121,6 +123,14 @@ export class WorkerPool implements AsyncDisposable {
       this.#waiting.push({ job, resolve, reject });
       this.#dispatch();
     });
+  }
+
+  /** A buffer for literals of `length` bytes, with anything in it; those that are shorter are no longer of use. */
+  takeSpare(length: number): ArrayBuffer | undefined {
+    for (let spare = this.#spare.pop(); spare !== undefined; spare = this.#spare.pop()) {
+      if (spare.byteLength >= length) return spare;
+    }
+    return undefined;
   }
 
   #dispatch(): void {
@@ -187,6 +197,7 @@ export class WorkerPool implements AsyncDisposable {
           return resolve();
         }
         if (message.type === 'failed') return fail(jobFailure(message));
+        if (message.spare !== undefined) this.#spare.push(message.spare);
         const pending = member.sent.shift();
         pending?.resolve(this.#result(message.result, pending.into));
         this.#dispatch();

@@ -81,7 +81,7 @@ export async function sharedStream(
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     for (const line of lines) await line.begin();
-    const cutter = new Cutter(BLOCK, push);
+    const cutter = new Cutter(BLOCK, push, (length) => pool.takeSpare(length));
     await fill(cutter);
     await cutter.end();
     while (reading.length > 0) await handOldest();

@@ -70,9 +70,11 @@ export async function stream(fill: (cutter: Cutter) => Promise<void>, options: S
   const push = async (job: Job): Promise<void> => {
     const kept = zeros?.keeps(job) === true;
     if (!kept || zeros?.full === true) await endOfZeros();
-    if (!kept) await enqueue(pool.run(job), job.literals.length);
+    // Before the job goes to a worker, and its literals with it.
+    const { length } = job.literals;
+    if (!kept) await enqueue(pool.run(job), length);
   };
-  const cutter = new Cutter(compression.chunk, push);
+  const cutter = new Cutter(compression.chunk, push, (length) => pool.takeSpare(length));
   await output.begin();
   await fill(cutter);
   await cutter.end();

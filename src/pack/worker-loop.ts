@@ -28,8 +28,11 @@ export function serve(port: MessagePort): void {
     } else {
       try {
         if (bench === undefined) throw new Error('a job came before the files were opened');
+        const { literals, literalsReturn } = message.job;
+        const spare = literalsReturn ? literals.buffer : undefined;
         const result = bench.work(message.job, message.into);
-        send({ type: 'result', result }, result.bytes === undefined ? [] : [result.bytes.buffer]);
+        const owned = [result.bytes?.buffer, spare].filter((one) => one !== undefined);
+        send({ type: 'result', result, spare }, owned);
       } catch (error) {
         send(failure(error, bench?.stage ?? 'read'));
       }

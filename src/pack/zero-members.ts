@@ -69,6 +69,7 @@ export class ZeroMembers {
       length: this.#chunk,
       operations,
       literals: new Uint8Array(0),
+      literalsReturn: false,
       blocks: [],
       compression: this.#place,
     };

@@ -1,9 +1,11 @@
 /** Workers that fail and sinks that stall while something is packed. */
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { random } from '../../fixtures/fuzz.ts';
 import { noiseDisk } from '../../fixtures/noise-disk.ts';
 import { stall } from '../../fixtures/stall.ts';
 import { quietContext } from '../../src/events.ts';
@@ -29,7 +31,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 /** A job of one chunk of literal bytes. */
 function literalJob(index: number): Job {
   const literals = new Uint8Array(CHUNK).fill(index + 1);
-  return { index, length: CHUNK, operations: Float64Array.of(0, CHUNK, 0, 0, 0, 0, 0), literals, blocks: [] };
+  const operations = Float64Array.of(0, CHUNK, 0, 0, 0, 0, 0);
+  return { index, length: CHUNK, operations, literals, literalsReturn: false, blocks: [] };
 }
 
 /** A worker that says it is ready and does `then` at its first job. */
@@ -110,6 +113,29 @@ test('a sink that stalls holds the reader up: a bounded number of chunks is in m
   expect(held).toBeLessThan(20);
   expect(cut).toBe(64);
   expect(written).toHaveLength(64);
+});
+
+test('many literals go to the workers and back in a bounded number of buffers, and come out as they went in', async () => {
+  await using pool = await WorkerPool.start({ files: [], compressions: [compressionOf(undefined)], size: 2 });
+  const takeSpare = vi.spyOn(pool, 'takeSpare');
+  const given = createHash('sha256');
+  const got = createHash('sha256');
+  const sink = { write: async (bytes: Uint8Array) => void got.update(bytes) } as unknown as FileSink;
+  const next = random(5);
+  await stream(
+    async (cutter) => {
+      for (let at = 0; at < 900; at++) {
+        const bytes = new Uint8Array(100_000 + (next() % 100_000)).fill(1 + (next() % 255));
+        given.update(bytes);
+        await cutter.literal(bytes);
+      }
+    },
+    { pool, sink, compression: compressionOf(undefined), signal: new AbortController().signal, onProgress: () => {} },
+  );
+  expect(got.digest('hex')).toBe(given.digest('hex'));
+  const taken = takeSpare.mock.results.map(({ value }) => value !== undefined);
+  expect(taken.length).toBeGreaterThan(100);
+  expect(taken.filter((spare) => !spare).length).toBeLessThan(12);
 });
 
 test('one sink of several that stalls holds all of them up', async () => {

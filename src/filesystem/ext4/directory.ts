@@ -8,7 +8,7 @@ import { inodeXattrs, isInlineData } from './xattrs.ts';
 /** The parent's inode number comes before the entries in the block area of an inline directory. */
 const INLINE_PARENT = 4;
 
-/** Names of a directory that were read from one place. */
+/** Names of a directory that were read from one place. They are views: whoever keeps some keeps all that was read with them. */
 export interface DirectoryPart {
   readonly entries: readonly Dirent[];
   /** The block they are in, and its place in the directory; undefined when they are in the inode itself. */
@@ -37,8 +37,7 @@ export async function* readDirectory(volume: Volume, inode: Inode): AsyncGenerat
   const { runs } = await readMapping(volume, inode);
   for (const { logical, block } of directoryBlocks(volume, inode, runs)) {
     const read = readBlock(volume, block, `directory inode ${inode.number}`);
-    // A copy, so that the names keep one block alive and not the whole piece of the cache.
-    const bytes = (read instanceof Promise ? await read : read).slice();
+    const bytes = read instanceof Promise ? await read : read;
     verifyDirectoryBlock(superblock, inode, logical, bytes);
     const entries = parseDirents(superblock, inode.number, bytes, 0, bytes.length);
     yield { entries, block: { number: block, logical } };

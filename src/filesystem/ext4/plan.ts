@@ -97,7 +97,9 @@ class Planner {
     const gone = this.plan.unlinks.get(directory);
     const names: { name: Uint8Array; inode: number }[] = [];
     for await (const { entries } of readDirectory(this.#volume, await readInode(this.#volume, directory))) {
-      for (const entry of entries) if (gone?.has(pathKey(entry.name)) !== true) names.push(entry);
+      for (const { name, inode } of entries) {
+        if (gone?.has(pathKey(name)) !== true) names.push({ name: name.slice(), inode });
+      }
     }
     return names;
   }
