@@ -3,11 +3,6 @@ import { type Job, KIND, OPERATION } from './chunk.ts';
 
 const FIRST_ROOM = 64;
 const FIRST_LITERALS = 64 * 1024;
-/**
- * Longest chunk whose literals, when they are many, go to and fro in buffers of that length. In a tree of small files they are
- * as many bytes as all else, and a copy of them for each chunk stayed until the collector of its worker had a turn.
- */
-const LARGEST_RETURN = 1024 * 1024;
 /** Served bytes are asked for in pieces of this length, `READ_AHEAD` of them before the first is there. */
 const PIECE = 1024 * 1024;
 const READ_AHEAD = 4;
@@ -21,7 +16,7 @@ type TakeSpare = (length: number) => ArrayBuffer | undefined;
 export class Cutter {
   readonly #chunk: number;
   readonly #push: (job: Job) => Promise<void>;
-  readonly #takeSpare: TakeSpare;
+  readonly #takeSpare: TakeSpare | undefined;
   #operations = new Float64Array(FIRST_ROOM * OPERATION);
   #count = 0;
   #literals = new Uint8Array(FIRST_LITERALS);
@@ -34,8 +29,8 @@ export class Cutter {
   /** Bytes taken in so far. */
   written = 0;
 
-  /** `chunk` is the size of a chunk in bytes. Buffers of literals are taken by `takeSpare` before new ones are made. */
-  constructor(chunk: number, push: (job: Job) => Promise<void>, takeSpare: TakeSpare = () => undefined) {
+  /** `chunk` is the size of a chunk in bytes. With `takeSpare` buffers of literals come back there, and are taken from there. */
+  constructor(chunk: number, push: (job: Job) => Promise<void>, takeSpare?: TakeSpare) {
     this.#chunk = chunk;
     this.#push = push;
     this.#takeSpare = takeSpare;
@@ -134,14 +129,19 @@ export class Cutter {
     this.#literals = larger;
   }
 
-  /** The literals of the chunk at hand, in a buffer of their own. */
+  /**
+   * The literals of the chunk at hand, in a buffer of their own. Where they fill most of it it is the one they are in, which
+   * comes back: in a tree of small files they are as many bytes as all else, and a copy of them for each chunk stayed until
+   * the collector of its worker had a turn.
+   */
   #takeLiterals(): Pick<Job, 'literals' | 'literalsReturn'> {
     const literals = this.#literals.subarray(0, this.#literalLength);
-    if (this.#chunk > LARGEST_RETURN || literals.length <= FIRST_LITERALS) {
+    const { length } = this.#literals;
+    const takeSpare = this.#takeSpare;
+    if (takeSpare === undefined || literals.length <= Math.max(FIRST_LITERALS, length / 2)) {
       return { literals: literals.slice(), literalsReturn: false };
     }
-    const { length } = this.#literals;
-    this.#literals = new Uint8Array(this.#takeSpare(length) ?? Buffer.allocUnsafeSlow(length).buffer);
+    this.#literals = new Uint8Array(takeSpare(length) ?? Buffer.allocUnsafeSlow(length).buffer);
     return { literals, literalsReturn: true };
   }
 

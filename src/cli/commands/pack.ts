@@ -2,7 +2,7 @@ import { basename, resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { keepHeapSmall, keepNewSpaceSmall } from '../../host/small-heap.ts';
 import { keepMallocSmall } from '../../host/small-malloc.ts';
-import { parseFileTypes } from '../../pack/filetypes.ts';
+import { FILE_TYPES, parseFileTypes } from '../../pack/filetypes.ts';
 import { checkTuning } from '../../pack/pack-options.ts';
 import type { MaasEntry } from '../../pack/records.ts';
 import { Threads } from '../../pack/threads.ts';
@@ -73,8 +73,9 @@ export const packVerb: Verb<Flags> = {
     const { verify, ...settings } = await packSettings(flags, context);
     checkTuning(settings);
     const { packages, sbom, manifest } = settings;
-    // One output by itself is far from the bound, and a hundredth faster with the heap that the engine likes.
-    const small = filetypes.length > 1 || packages || manifest || (sbom ?? []).length > 0;
+    // One output of gzip is far from the bound, and a hundredth faster with the heap that the engine likes.
+    const quick = filetypes.every((type) => ['gzip', 'none'].includes(FILE_TYPES[type].compression));
+    const small = filetypes.length > 1 || packages || manifest || (sbom ?? []).length > 0 || !quick;
     if (small) keepHeapSmall();
     else keepNewSpaceSmall();
     // They start while the modules of packing are loaded.
